@@ -1,0 +1,218 @@
+"""One candidate narrative: who said it, where, in which words, and whether that is corroboration.
+
+A candidate is held back until enough distinct authors make the claim in words of their own. Everything kept
+here is bounded but the keys of its mentions and authors (8 bytes of payload each), which go with it.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable
+from enum import IntEnum
+
+import msgspec
+
+from models.lexical import shingles
+from models.outcome import Kind, Quote, State, instant
+from models.types import Claim
+
+__all__ = ["Candidate", "Facet", "Member", "Voice", "key_of", "member_of"]
+
+SAMPLE_SIZE = 24  # members kept for quotes and labels
+MAX_VOICES = 48  # texts compared for near-copies; later ones count as voices of their own
+COPY_JACCARD = 0.5  # of three-word runs: a changed word or two, an added sentence, a new emoji
+COPY_MIN_SHINGLES = 5  # shorter texts are alike by chance ("C'est un rachat déguisé.")
+QUOTE_CHARS = 280
+_FACET = "\x1f"
+CAMPAIGN_SHARE = 0.5
+CAMPAIGN_AUTHORS = 4  # one quotation of a comment, or two, is conversation
+
+
+def key_of(*parts: str) -> int:
+    """A 63-bit key of some strings, the same on every machine."""
+    digest = hashlib.blake2b("\x1f".join(parts).encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1
+
+
+class Member(msgspec.Struct, frozen=True, kw_only=True):
+    """A claim that belongs to a candidate, with what a quote needs."""
+
+    key: int  # of its comment
+    rank: int  # pseudo-random, fixed by the claim: which members are kept does not depend on order
+    source: str
+    comment_id: str
+    n: int
+    text: str
+    author: str
+    author_key: int
+    thread: str
+    language: str
+    at_ms: int
+    similarity: float
+    vector: bytes  # float16, as it came
+    permalink: str = ""
+
+    def quote(self) -> Quote:
+        """The member as evidence."""
+        text = self.text if len(self.text) <= QUOTE_CHARS else self.text[: QUOTE_CHARS - 1].rstrip() + "…"
+        return Quote(
+            text=text,
+            author=self.author,
+            source=self.source,
+            thread=self.thread,
+            language=self.language,
+            comment_id=self.comment_id,
+            at=instant(self.at_ms),
+            permalink=self.permalink,
+        )
+
+
+def member_of(claim: Claim, at_ms: int, similarity: float) -> Member:
+    """A claim as a member; a claim without author counts as an author of its own."""
+    author = claim.author or f"{claim.source}\x1f{claim.comment_id}"
+    return Member(
+        key=key_of(claim.source, claim.comment_id),
+        rank=key_of("rank", claim.source, claim.comment_id, str(claim.n)),
+        source=claim.source,
+        comment_id=claim.comment_id,
+        n=claim.n,
+        text=claim.text,
+        author=claim.author,
+        author_key=key_of("author", author),
+        thread=claim.thread,
+        language=claim.language,
+        at_ms=at_ms,
+        similarity=similarity,
+        vector=claim.vector,
+        permalink=claim.permalink,
+    )
+
+
+class Voice(msgspec.Struct):
+    """One text and its near-copies."""
+
+    signature: frozenset[int]
+    copies: int
+    authors: set[int]
+
+    def says(self, signature: frozenset[int]) -> bool:
+        """Whether a text of that signature is a near-copy."""
+        if min(len(signature), len(self.signature)) < COPY_MIN_SHINGLES:
+            return signature == self.signature
+        both = len(signature & self.signature)
+        return both >= COPY_JACCARD * (len(signature) + len(self.signature) - both)
+
+
+class Facet(IntEnum):
+    """What mentions are counted by, in the order in which a facet key joins them."""
+
+    SOURCE = 0
+    THREAD = 1
+    LANGUAGE = 2
+
+
+class Candidate(msgspec.Struct):
+    """A cluster of claims that is, or may become, a narrative. `uid` is its cluster's."""
+
+    uid: int
+    founder: str  # the key of its first claim: what its id is made from
+    narrative_id: str | None = None
+    state: State | None = None  # None: held back
+    first_ms: int = 0
+    last_ms: int = 0
+    emerged_ms: int = 0
+    comments: dict[int, str] = {}  # key of each comment to its facet
+    facets: dict[str, int] = {}  # "source, thread, language" to the number of comments
+    authors: set[int] = set()
+    voices: list[Voice] = []
+    further_voices: int = 0
+    sample: list[Member] = []  # the SAMPLE_SIZE of lowest rank
+    waiting: list[Member] = []  # mentions to be told when it emerges; empty afterwards
+    aliases: list[str] = []
+    label: str = ""
+    keywords: list[str] = []
+    representative: str = ""
+    quotes: list[Quote] = []
+    labelled_mentions: int = 0
+
+    @property
+    def mentions(self) -> int:
+        """Distinct comments."""
+        return len(self.comments)
+
+    @property
+    def copies(self) -> int:
+        """Comments that are near-copies of the most copied text (0 when every text is its own)."""
+        most = max((voice.copies for voice in self.voices), default=0)
+        return most if most > 1 else 0
+
+    @property
+    def distinct_voices(self) -> int:
+        """Texts that are not copies of one another."""
+        return len(self.voices) + self.further_voices
+
+    @property
+    def kind(self) -> Kind:
+        """Campaign when near-copies by several authors make up at least half of the mentions."""
+        most = max(self.voices, key=lambda voice: voice.copies, default=None)
+        copied = most is not None and len(most.authors) >= CAMPAIGN_AUTHORS
+        if copied and most is not None and most.copies >= CAMPAIGN_SHARE * self.mentions:
+            return Kind.CAMPAIGN
+        return Kind.ORGANIC
+
+    def add(self, member: Member) -> bool:
+        """Take one claim in; False when its comment is counted already."""
+        if member.key in self.comments:
+            return False
+        self._count(member.key, _FACET.join((member.source, member.thread, member.language)))
+        self.authors.add(member.author_key)
+        self.first_ms = min(self.first_ms or member.at_ms, member.at_ms)
+        self.last_ms = max(self.last_ms, member.at_ms)
+        self._hear(shingles(member.text), 1, {member.author_key})
+        self._keep([member])
+        if self.state is None:
+            self.waiting.append(member)
+        return True
+
+    def absorb(self, other: "Candidate") -> list[Member]:
+        """Take another candidate's mentions in; returns those of its waiting members that count anew."""
+        fresh = [member for member in other.waiting if member.key not in self.comments]
+        for key, facet in other.comments.items():
+            if key not in self.comments:
+                self._count(key, facet)
+        self.authors |= other.authors
+        self.first_ms, self.last_ms = min(self.first_ms, other.first_ms), max(self.last_ms, other.last_ms)
+        for voice in other.voices:
+            self._hear(voice.signature, voice.copies, voice.authors)
+        self.further_voices += other.further_voices
+        self._keep(other.sample)
+        if self.state is None:
+            self.waiting.extend(fresh)
+        return fresh
+
+    def counts(self, facet: Facet) -> dict[str, int]:
+        """Mentions by source, thread or language, most first."""
+        found: Counter[str] = Counter()
+        for key, count in self.facets.items():
+            found[key.split(_FACET)[facet]] += count
+        return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+
+    def _count(self, key: int, facet: str) -> None:
+        self.comments[key] = facet
+        self.facets[facet] = self.facets.get(facet, 0) + 1
+
+    def _hear(self, signature: frozenset[int], copies: int, authors: set[int]) -> None:
+        for voice in self.voices:
+            if voice.says(signature):
+                voice.copies += copies
+                voice.authors |= authors
+                return
+        if len(self.voices) < MAX_VOICES:
+            self.voices.append(Voice(signature, copies, set(authors)))
+        else:
+            self.further_voices += copies
+
+    def _keep(self, members: Iterable[Member]) -> None:
+        known = {(member.key, member.n) for member in self.sample}
+        self.sample += [member for member in members if (member.key, member.n) not in known]
+        self.sample.sort(key=lambda member: member.rank)
+        del self.sample[SAMPLE_SIZE:]

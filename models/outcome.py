@@ -1,0 +1,159 @@
+"""What the engine says: assignments, mentions, events, and the public view of a narrative.
+
+These are the records of the topics `mentions`, `events` and `narratives` and of the files that `replay`
+writes. Times are UTC datetimes; every event carries its evidence.
+"""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+
+import msgspec
+
+__all__ = [
+    "Assignment",
+    "Event",
+    "EventType",
+    "Kind",
+    "Mention",
+    "NarrativeView",
+    "Outcome",
+    "Quote",
+    "State",
+    "WatchMatch",
+    "instant",
+]
+
+
+def instant(epoch_ms: int) -> datetime:
+    """Epoch milliseconds as a UTC datetime."""
+    return datetime.fromtimestamp(epoch_ms / 1000, tz=UTC)
+
+
+class EventType(StrEnum):
+    """The life-cycle events of a narrative."""
+
+    EMERGED = "emerged"
+    FADED = "faded"
+    REVIVED = "revived"
+    MERGED = "merged"
+
+
+class State(StrEnum):
+    """Where a narrative is in its life; one that is merged lives on as an alias of another."""
+
+    EMERGED = "emerged"
+    FADED = "faded"
+
+
+class Kind(StrEnum):
+    """Organic: several people in their own words. Campaign: mostly copies of one text."""
+
+    ORGANIC = "organic"
+    CAMPAIGN = "campaign"
+
+
+class Quote(msgspec.Struct, frozen=True, kw_only=True):
+    """A claim as one person wrote it."""
+
+    text: str
+    author: str
+    source: str
+    thread: str
+    language: str
+    comment_id: str
+    at: datetime
+    permalink: str = ""
+
+
+class Assignment(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a claim went when it was seen. `cluster` is the engine's own number: a merge may move it later,
+    and it becomes a narrative only if it emerges (see `Outcome.merges` and `Outcome.emerged`).
+    """
+
+    source: str
+    comment_id: str
+    n: int
+    cluster: int | None  # None: a claim of nothing
+    narrative_id: str | None  # of a narrative that has emerged already
+    similarity: float  # mean similarity to the claims it joined, 0 for the first of a cluster
+
+
+class Mention(msgspec.Struct, frozen=True, kw_only=True):
+    """A comment that makes a narrative: one for a comment and narrative, whatever the number of its claims."""
+
+    narrative_id: str
+    source: str
+    comment_id: str
+    n: int  # the claim that made the mention
+    text: str
+    author: str
+    thread: str
+    language: str
+    at: datetime
+    similarity: float
+    retroactive: bool  # seen before the narrative emerged
+    stance: str | None = None  # not judged in this version
+    permalink: str = ""
+
+
+class NarrativeView(msgspec.Struct, frozen=True, kw_only=True):
+    """All that is public about a narrative; the record of the compacted topic `narratives`."""
+
+    narrative_id: str
+    label: str
+    keywords: list[str]
+    representative: str
+    kind: Kind
+    state: State
+    mentions: int
+    supporting: int | None  # None: stance is not judged in this version
+    rebutting: int | None
+    copies: int  # mentions that are near-copies of one text
+    authors: int
+    threads: dict[str, int]
+    languages: dict[str, int]
+    sources: dict[str, int]
+    first_seen: datetime
+    last_seen: datetime
+    emerged_at: datetime
+    aliases: list[str]
+    quotes: list[Quote]
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """Something happened to a narrative. `at` is the date of the comment that made it so."""
+
+    type: EventType
+    narrative_id: str
+    at: datetime
+    mentions: int
+    narrative: NarrativeView  # the evidence, as it stood
+    trigger: dict[str, float]  # the figures that made it happen, beside what was required
+    into: str | None = None  # merged: the narrative that lives on
+
+
+class WatchMatch(msgspec.Struct, frozen=True, kw_only=True):
+    """A claim near one of a watch's phrases."""
+
+    watch: str
+    source: str
+    comment_id: str
+    n: int
+    text: str
+    similarity: float
+    narrative_id: str | None
+    at: datetime
+
+
+class Outcome(msgspec.Struct, kw_only=True):
+    """All that one call of the engine decided, in stream order."""
+
+    assignments: list[Assignment] = []
+    mentions: list[Mention] = []
+    events: list[Event] = []
+    changed: dict[str, NarrativeView] = {}  # by id: narratives whose public view is new
+    merges: list[tuple[int, int]] = []  # (cluster that lives on, cluster that is gone)
+    emerged: dict[int, str] = {}  # cluster to narrative id
+    retired: list[str] = []  # narratives that left hot state
+    matches: list[WatchMatch] = []
+    duplicates: int = 0

@@ -1,0 +1,4 @@
+"""What narrawatch moves: records, topics, agents, metrics and the command line.
+
+Every decision is taken in `models`; the modules here decode, call, emit and persist.
+"""

@@ -1,0 +1,1 @@
+"""Agents: the Faust stream processors. Each decodes, calls `models`, and emits."""

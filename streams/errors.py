@@ -1,0 +1,66 @@
+"""What can go wrong while records move: settings, broker, input, and single bad records.
+
+    NarrawatchError                (models.errors)
+    ├── SettingsError              refused at start: nothing has been read or written yet
+    ├── BrokerError                the broker or a port cannot be had: try again later
+    ├── InputError                 a file cannot be read: the command stops
+    └── RejectedComment            one bad record: goes to the dead letters, the stream goes on
+
+The text of each is one line for a person. Only `RejectedComment` is expected in normal operation.
+"""
+
+from enum import StrEnum
+from typing import Self
+
+from models import errors
+
+__all__ = ["BrokerError", "InputError", "RejectReason", "RejectedComment", "SettingsError"]
+
+
+class SettingsError(errors.NarrawatchError):
+    """A setting is unknown, unreadable or out of its bounds."""
+
+
+class BrokerError(errors.NarrawatchError):
+    """A broker does not answer or refuses, or a port to serve on is taken."""
+
+
+class InputError(errors.NarrawatchError):
+    """An input file is missing, unreadable or of a format that is not known."""
+
+
+class RejectReason(StrEnum):
+    """Why a record was put aside. A label of a metric: keep the set small and closed."""
+
+    TOO_LARGE = "too_large"  # more bytes than `max_comment_bytes`
+    INVALID_UTF8 = "invalid_utf8"
+    INVALID_JSON = "invalid_json"  # not JSON, nested too deep, or half of a surrogate pair in an escape
+    INVALID_RECORD = "invalid_record"  # JSON or CSV, but no comment: a field is missing or of a wrong type
+    EMPTY_TEXT = "empty_text"  # nothing that could be seen
+    BAD_ID = "bad_id"  # an identifier that is empty, overlong or not printable
+    BAD_DATE = "bad_date"  # `created_at` is not ISO 8601
+    FAILED = "failed"  # well formed, but a later step failed on this record alone; `cause` says how
+
+
+class RejectedComment(errors.NarrawatchError):
+    """A record that cannot be processed, with its place in Kafka once the caller knows it.
+
+    detail: one short line that never quotes the record (the dead letter holds the bytes).
+    """
+
+    def __init__(self, reason: RejectReason, detail: str) -> None:
+        super().__init__(reason, detail)
+        self.reason = reason
+        self.detail = detail
+        self.topic: str | None = None
+        self.partition: int | None = None
+        self.offset: int | None = None
+
+    def at(self, topic: str, partition: int, offset: int) -> Self:
+        """Add the place of the record; returns the error itself, to be raised or recorded."""
+        self.topic, self.partition, self.offset = topic, partition, offset
+        return self
+
+    def __str__(self) -> str:
+        place = "" if self.topic is None else f" (at {self.topic}[{self.partition}]@{self.offset})"
+        return f"{self.reason}: {self.detail}{place}"

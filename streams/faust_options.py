@@ -1,0 +1,59 @@
+"""How Faust reaches the broker: the settings that `faust.App` takes, from ours.
+
+Apart from `streams.connection`, because importing Faust takes longer than most commands run.
+"""
+
+from typing import Any
+
+from faust.auth import SASLCredentials, SSLCredentials
+
+from streams.connection import tls_context
+from streams.records import MAX_RECORD_BYTES
+from streams.settings_fields import Settings
+
+__all__ = ["faust_options"]
+
+
+def faust_options(settings: Settings) -> dict[str, Any]:
+    """Keyword arguments of `faust.App` that concern the broker: address, security, producer, time limits.
+
+    Raises SettingsError when a certificate cannot be loaded.
+    """
+    options: dict[str, Any] = {
+        "broker": [f"kafka://{address}" for address in settings.kafka_bootstrap.split(",")],
+        "broker_credentials": _credentials(settings),
+        "producer_acks": -1,
+        "producer_max_request_size": MAX_RECORD_BYTES,
+    }
+    return options | (_EMBEDDED if settings.kafka_embedded else _PRODUCTION)
+
+
+# The embedded broker counts a batch as one record when it is asked for the end of a partition, which breaks
+# lag and table recovery; a batch of one byte holds one record. The short times are for its user, who tries
+# things out: a worker that was killed is replaced within seconds.
+_EMBEDDED: dict[str, Any] = {
+    "producer_max_batch_size": 1,
+    "broker_session_timeout": 10.0,
+    "broker_rebalance_timeout": 10.0,
+    "broker_heartbeat_interval": 2.0,
+}
+_PRODUCTION: dict[str, Any] = {
+    "producer_compression_type": "gzip",
+    "producer_linger": 0.005,
+    "producer_request_timeout": 120.0,  # the default, 20 minutes, hides a broker that is gone
+    "broker_session_timeout": 60.0,
+    "broker_heartbeat_interval": 3.0,
+    "broker_request_timeout": 90.0,  # must be longer than the session
+}
+
+
+def _credentials(settings: Settings) -> SASLCredentials | SSLCredentials | None:
+    context = tls_context(settings)
+    if settings.kafka_sasl_password is not None and settings.kafka_security_protocol.startswith("SASL_"):
+        return SASLCredentials(
+            username=settings.kafka_sasl_username,
+            password=settings.kafka_sasl_password.get_secret_value(),
+            mechanism=settings.kafka_sasl_mechanism,
+            ssl_context=context,
+        )
+    return None if context is None else SSLCredentials(context)

@@ -1,0 +1,150 @@
+"""Every metric as data: name, kind, unit, labels, buckets, help. Dashboards and rules are built from it.
+
+Plain data without prometheus_client; `streams.metrics` binds it to a registry. A name is what a query uses:
+it begins with `narrawatch_` and ends with its unit, with `_total` for a counter, or with `_info`.
+"""
+
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+__all__ = ["LABEL_BOUNDS", "METRICS", "MetricSpec"]
+
+Kind = Literal["counter", "gauge", "histogram", "info"]
+
+
+class MetricSpec(NamedTuple):
+    """One metric family. unit: of a sample, as the name spells it; buckets: upper bounds in that unit."""
+
+    name: str
+    kind: Kind
+    unit: str
+    help: str
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
+
+
+# Why no label can grow without bound. A label that is not listed here must not be used.
+LABEL_BOUNDS: Mapping[str, str] = {
+    "desk": "the first 100 desks by name, all others as '_other'",
+    "kind": "a fixed set",
+    "label": "one for each narrative_id; at most 120 characters",
+    "language": "one for each narrative_id",
+    "model": "one for each process",
+    "narrative_id": "the setting top_narratives for each desk; series of others are removed",
+    "origin": "a fixed set",
+    "partition": "partitions assigned to this worker; series of others are removed",
+    "reason": "a fixed set, RejectReason",
+    "stance": "supports, rebuts",
+    "state": "a fixed set",
+    "topic": "the topics of narrawatch",
+    "type": "a fixed set",
+    "version": "one for each process",
+    "watch": "the watches of the settings, at most 200",
+}
+
+# From one text on a warm model to a full batch on a slow machine.
+_EMBED_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_BATCH_TEXTS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048)
+# Two minutes are what claims wait to be put in order of time by default: fine steps below and above.
+_DELAY_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 150.0, 300.0, 600.0, 1800.0)
+
+COMMENTS = MetricSpec(
+    "narrawatch_comments_total", "counter", "comments", "Comments accepted for the first time.", ("desk",)
+)
+CLAIMS = MetricSpec("narrawatch_claims_total", "counter", "claims", "Claims found in comments.", ("desk",))
+COMMENTS_REJECTED = MetricSpec(
+    "narrawatch_comments_rejected_total",
+    "counter",
+    "comments",
+    "Comments put aside as dead letters, by reason.",
+    ("reason",),
+)
+COMMENTS_DUPLICATE = MetricSpec(
+    "narrawatch_comments_duplicate_total",
+    "counter",
+    "comments",
+    "Comments seen again, and not counted again.",
+)
+EMBED = MetricSpec(
+    "narrawatch_embed_seconds",
+    "histogram",
+    "seconds",
+    "Time to embed one batch of texts.",
+    buckets=_EMBED_SECONDS,
+)
+EMBED_BATCH = MetricSpec(
+    "narrawatch_embed_batch_texts", "histogram", "texts", "Texts embedded together.", buckets=_BATCH_TEXTS
+)
+QUEUE = MetricSpec("narrawatch_queue_claims", "gauge", "claims", "Claims that wait in this worker.")
+CONSUMER_LAG = MetricSpec(
+    "narrawatch_consumer_lag_records",
+    "gauge",
+    "records",
+    "Records of a partition that this worker has still to process.",
+    ("topic", "partition"),
+)
+NARRATIVES = MetricSpec(
+    "narrawatch_narratives", "gauge", "narratives", "Narratives of a desk, by state.", ("desk", "state")
+)
+NARRATIVE_MENTIONS = MetricSpec(
+    "narrawatch_narrative_mentions",
+    "gauge",
+    "mentions",
+    "Mentions of a narrative so far, by stance; only of the most mentioned narratives.",
+    ("desk", "narrative_id", "stance"),
+)
+NARRATIVE = MetricSpec(
+    "narrawatch_narrative_info",
+    "info",
+    "info",
+    "What a narrative says; join by narrative_id. Always 1.",
+    ("desk", "narrative_id", "label", "language", "kind"),
+)
+EVENTS = MetricSpec(
+    "narrawatch_events_total",
+    "counter",
+    "events",
+    "Events in the life of narratives, by type.",
+    ("desk", "type"),
+)
+WATCH_MATCHES = MetricSpec(
+    "narrawatch_watch_matches_total",
+    "counter",
+    "matches",
+    "Claims that match a watch.",
+    ("desk", "watch"),
+)
+COMMENT_TO_METRIC = MetricSpec(
+    "narrawatch_comment_to_metric_seconds",
+    "histogram",
+    "seconds",
+    "Time from a comment's arrival at the broker until it is in these metrics.",
+    buckets=_DELAY_SECONDS,
+)
+BUILD = MetricSpec("narrawatch_build_info", "info", "info", "The version that runs. Always 1.", ("version",))
+MODEL = MetricSpec(
+    "narrawatch_model_info",
+    "info",
+    "info",
+    "The embedding model that runs, and where it comes from. Always 1.",
+    ("model", "origin"),
+)
+
+METRICS: tuple[MetricSpec, ...] = (
+    COMMENTS,
+    CLAIMS,
+    COMMENTS_REJECTED,
+    COMMENTS_DUPLICATE,
+    EMBED,
+    EMBED_BATCH,
+    QUEUE,
+    CONSUMER_LAG,
+    NARRATIVES,
+    NARRATIVE_MENTIONS,
+    NARRATIVE,
+    EVENTS,
+    WATCH_MATCHES,
+    COMMENT_TO_METRIC,
+    BUILD,
+    MODEL,
+)

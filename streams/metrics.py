@@ -1,0 +1,135 @@
+"""The metric table bound to a registry, with one method for each thing that happens.
+
+`streams.metric_specs` is the table, `streams.narrative_series` keeps the series of single narratives,
+`streams.metrics_server` serves them. The registry is passed in: two workers in one process, or two tests, do
+not meet.
+"""
+
+from collections.abc import Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from streams import metric_specs as specs
+from streams.errors import RejectReason
+from streams.metric_specs import MetricSpec
+
+__all__ = ["MAX_DESKS", "OTHER_DESK", "Metrics"]
+
+MAX_DESKS = 100
+# Where the desks beyond are counted, as a source may invent desks without end. No desk can have this name.
+OTHER_DESK = "_other"
+
+
+class Metrics:
+    """All metrics of a process. One per registry; a second one on the same registry is a ValueError."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._desks: set[str] = set()
+        self._comments = _counter(specs.COMMENTS, registry)
+        self._claims = _counter(specs.CLAIMS, registry)
+        self._rejected = _counter(specs.COMMENTS_REJECTED, registry)
+        self._duplicates = _counter(specs.COMMENTS_DUPLICATE, registry)
+        self._embed = _histogram(specs.EMBED, registry)
+        self._embed_batch = _histogram(specs.EMBED_BATCH, registry)
+        self._queue = _gauge(specs.QUEUE, registry)
+        self._lag = _gauge(specs.CONSUMER_LAG, registry)
+        self._narratives = _gauge(specs.NARRATIVES, registry)
+        self._events = _counter(specs.EVENTS, registry)
+        self._watch_matches = _counter(specs.WATCH_MATCHES, registry)
+        self._delay = _histogram(specs.COMMENT_TO_METRIC, registry)
+        self._build = _gauge(specs.BUILD, registry)
+        self._model = _gauge(specs.MODEL, registry)
+        self.narrative_mentions = _gauge(specs.NARRATIVE_MENTIONS, registry)
+        self.narrative_info = _gauge(specs.NARRATIVE, registry)
+        for reason in RejectReason:
+            # A counter must be there at 0 before it counts, or its first increase is not seen by rate().
+            self._rejected.labels(reason=reason.value)
+
+    def desk(self, name: str) -> str:
+        """The label value for a desk: its name, or OTHER_DESK when there are too many."""
+        if name not in self._desks:
+            if len(self._desks) >= MAX_DESKS:
+                return OTHER_DESK
+            self._desks.add(name)
+        return name
+
+    def comment(self, desk: str, claims: int) -> None:
+        """A comment was accepted for the first time; claims: how many it makes."""
+        self._comments.labels(desk=self.desk(desk)).inc()
+        self._claims.labels(desk=self.desk(desk)).inc(claims)
+
+    def rejected(self, reason: RejectReason) -> None:
+        """A comment was put aside."""
+        self._rejected.labels(reason=reason.value).inc()
+
+    def duplicate(self) -> None:
+        """A comment came again."""
+        self._duplicates.inc()
+
+    def embedded(self, seconds: float, texts: int) -> None:
+        """A batch of texts was embedded."""
+        self._embed.observe(seconds)
+        self._embed_batch.observe(texts)
+
+    def queue(self, claims: int) -> None:
+        """So many claims wait in this worker."""
+        self._queue.set(claims)
+
+    def lag(self, topic: str, partition: int, records: int) -> None:
+        """So many records of a partition are still to be processed."""
+        self._lag.labels(topic=topic, partition=str(partition)).set(records)
+
+    def forget_lag(self, topic: str, partition: int) -> None:
+        """The partition belongs to another worker now."""
+        self._lag.remove_by_labels({"topic": topic, "partition": str(partition)})
+
+    def narratives(self, desk: str, by_state: Mapping[str, int]) -> None:
+        """How many narratives a desk has in each state; name every state, those with 0 too."""
+        for state, count in by_state.items():
+            self._narratives.labels(desk=self.desk(desk), state=state).set(count)
+
+    def forget_desk(self, desk: str) -> None:
+        """The desk belongs to another worker now: its gauges must not be shown twice. Counters stay."""
+        self._narratives.remove_by_labels({"desk": desk})
+
+    def event(self, desk: str, event_type: str) -> None:
+        """Something happened in the life of a narrative."""
+        self._events.labels(desk=self.desk(desk), type=event_type).inc()
+
+    def watch_match(self, desk: str, watch: str) -> None:
+        """A claim matches a watch."""
+        self._watch_matches.labels(desk=self.desk(desk), watch=watch).inc()
+
+    def delay(self, seconds: float) -> None:
+        """A comment that arrived so long ago has just been counted."""
+        self._delay.observe(max(0.0, seconds))  # clocks of broker and worker differ
+
+    def build(self, version: str) -> None:
+        """Which version runs."""
+        self._build.labels(version=version).set(1)
+
+    def model(self, name: str, origin: str) -> None:
+        """Which model runs, and where it comes from: "hub", "folder" or "packaged"."""
+        self._model.clear()
+        self._model.labels(model=name, origin=origin).set(1)
+
+
+def _expect(spec: MetricSpec, *kinds: str) -> None:
+    if spec.kind not in kinds:
+        raise ValueError(f"{spec.name} is declared as {spec.kind}, but bound as {kinds[0]}")
+
+
+def _counter(spec: MetricSpec, registry: CollectorRegistry) -> Counter:
+    _expect(spec, "counter")
+    return Counter(spec.name, spec.help, spec.labels, registry=registry)
+
+
+def _gauge(spec: MetricSpec, registry: CollectorRegistry) -> Gauge:
+    # The client's Info cannot retire one of its label sets; a gauge at 1 looks the same to Prometheus.
+    _expect(spec, "gauge", "info")
+    return Gauge(spec.name, spec.help, spec.labels, registry=registry)
+
+
+def _histogram(spec: MetricSpec, registry: CollectorRegistry) -> Histogram:
+    _expect(spec, "histogram")
+    return Histogram(spec.name, spec.help, spec.labels, buckets=spec.buckets, registry=registry)
