@@ -1,19 +1,27 @@
 """The narrative engine of one desk: claims in, narratives and their life-cycle events out.
 
 A pure object: time comes with the claims, nothing is random, and the result depends on the order of the
-comments alone, not on how calls group them or on snapshots taken in between. Clustering is in
-`models.clusters`, what counts as corroboration in `models.narrative`, names in `models.labels`.
+comments alone, not on how calls group them or on snapshots taken in between.
+
+A claim near a living narrative is a mention at once. Every other claim is held back in a window, which is
+reviewed again and again: with today's means and term weights, average linkage groups the held-back claims and
+the narratives near them. A group around a narrative joins it retroactively; a group of enough distinct voices
+emerges as a narrative; the rest goes on waiting. See `models.linkage` for the clustering, `models.narrative`
+for what counts as corroboration, `models.labels` for names.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.background import Background
+from models.centroids import Centroids
 from models.clock import EventClock
-from models.clusters import Clusters
-from models.labels import describe
-from models.narrative import CAMPAIGN_AUTHORS, Candidate, Facet, Member, key_of, member_of
+from models.labels import describe, have_common_word
+from models.lexical import terms
+from models.linkage import average_linkage
+from models.narrative import Member, Narrative, key_of, member_of
 from models.outcome import (
     Assignment,
     Event,
@@ -28,19 +36,21 @@ from models.outcome import (
 )
 from models.parameters import Parameters
 from models.representation import Representation
-from models.snapshot import Snapshot, pack, unpack
+from models.snapshot import Snapshot, SnapshotError, pack, unpack
 from models.types import Claim, unpack_vectors
 from models.watches import Watch, best_match
+from models.window import HELD_BACK, Window
 
 __all__ = ["Engine"]
 
 _HOUR_MS = 3_600_000
+_MINUTE_MS = 60_000
 
 
 class Engine:
     """Online, bounded, deterministic.
 
-    dimensions: of the claims' vectors. prior: mean vector of each language, see `models.calibration`.
+    dimensions: of the claims' vectors. background: what is ordinary, in the space of those vectors.
     """
 
     def __init__(
@@ -49,301 +59,329 @@ class Engine:
         parameters: Parameters | None = None,
         *,
         desk: str = "default",
-        prior: Mapping[str, NDArray[np.float32]] | None = None,
+        background: Background | None = None,
         watches: Sequence[Watch] = (),
     ) -> None:
         self.desk = desk
         self.parameters = parameters or Parameters()
         self.watches = watches
-        self._representation = Representation(dimensions, prior)
-        self._clusters = Clusters(self._representation.dimensions)
-        self._candidates: dict[int, Candidate] = {}
+        self._representation = Representation(dimensions, background)
+        self._centroids = Centroids(self._representation.dimensions, self.parameters.idle_factor)
+        self._narratives: dict[int, Narrative] = {}
+        self._window = Window()
         self._seen: dict[int, int] = {}  # comment key to the event time it was seen at, oldest first
         self._clock = EventClock()
-        self._swept_ms = 0
+        self._swept_ms = self._reviewed_ms = 0
+        self._unreviewed = 0
+        self._outcome = Outcome()
+        self._changed: dict[int, None] = {}
 
-    def observe(self, comments: Sequence[Sequence[Claim]]) -> Outcome:
+    def observe(self, comments: Iterable[Sequence[Claim]]) -> Outcome:
         """Judge the claims of some comments, in stream order; an item holds the claims of one comment."""
-        outcome = Outcome()
-        changed: dict[int, None] = {}
         for claims in comments:
             if claims:
-                self._observe_comment(claims, outcome, changed)
-        for uid in changed:
-            candidate = self._candidates.get(uid)
-            if candidate is not None and candidate.narrative_id is not None:
-                outcome.changed[candidate.narrative_id] = self.view(candidate)
-        return outcome
+                self._observe_comment(claims)
+        return self._hand_out()
 
     def narratives(self) -> list[NarrativeView]:
-        """The emerged narratives in hot state, by the time they emerged."""
-        public = [c for c in self._candidates.values() if c.narrative_id is not None]
-        return [self.view(c) for c in sorted(public, key=lambda c: (c.emerged_ms, c.uid))]
+        """The narratives in hot state, by the time they emerged."""
+        by_age = sorted(self._narratives.values(), key=lambda one: (one.emerged_ms, one.uid))
+        return [one.view() for one in by_age]
 
     @property
     def held_back(self) -> int:
-        """How many clusters wait for corroboration."""
-        return sum(c.state is None for c in self._candidates.values())
+        """How many claims of the window wait for corroboration."""
+        return self._window.owners.count(HELD_BACK)
 
     @property
     def now_ms(self) -> int | None:
         """Event time, epoch ms; None before the first comment."""
         return self._clock.now_ms
 
+    def _hand_out(self) -> Outcome:
+        outcome, changed = self._outcome, self._changed
+        self._outcome, self._changed = Outcome(), {}
+        for uid in changed:
+            if uid in self._narratives:
+                outcome.changed[self._narratives[uid].narrative_id] = self._narratives[uid].view()
+        return outcome
+
     # -- one comment ---------------------------------------------------------------------------------------
 
-    def _observe_comment(self, claims: Sequence[Claim], outcome: Outcome, changed: dict[int, None]) -> None:
+    def _observe_comment(self, claims: Sequence[Claim]) -> None:
         first = claims[0]
         key = key_of(first.source, first.comment_id)
         if key in self._seen:
-            outcome.duplicates += 1
+            self._outcome.duplicates += 1
             return
         now = self._clock.advance(first.created_at_ms, first.author or str(key))
         self._seen[key] = now
         at = now if first.created_at_ms is None else min(first.created_at_ms, now)
-        self._sweep(now, outcome, changed)
+        self._sweep(now)
         for claim in claims:
-            self._observe_claim(claim, now, at, outcome, changed)
+            if claim.vector:
+                self._observe_claim(claim, now, at)
+            else:
+                self._assign(claim.source, claim.comment_id, claim.n, None, 0.0)
+        if self._review_is_due(now):
+            self._review(now, at)
 
-    def _observe_claim(
-        self, claim: Claim, now: int, at: int, outcome: Outcome, changed: dict[int, None]
-    ) -> None:
-        if not claim.vector:
-            outcome.assignments.append(_nothing(claim))
-            return
+    def _observe_claim(self, claim: Claim, now: int, at: int) -> None:
         vector = unpack_vectors([claim.vector])[0]
-        row = self._representation.add(claim.language, vector, claim.text)
-        uid, similarity = self._join(row, now)
-        candidate = self._candidates.get(uid)
-        if candidate is None:
-            similarity = 0.0
-            candidate = self._candidates[uid] = Candidate(uid=uid, founder=_founder(self.desk, claim))
-        member = member_of(claim, at, similarity)
-        counted = candidate.add(member)
-        if counted and candidate.narrative_id is not None:
-            outcome.mentions.append(_mention(candidate.narrative_id, member, retroactive=False))
-        changed[uid] = None
-        candidate = self._settle(candidate, now, at, outcome, changed)
-        self._review(candidate, at, outcome)
-        outcome.assignments.append(
+        found = terms(claim.text)
+        self._representation.count(claim.language, vector, found)
+        row = self._representation.rows([claim.language], vector[None, :], [found])[0]
+        uid, similarity = self._centroids.nearest(row)
+        joins = similarity >= self._threshold()
+        member = member_of(claim, at, similarity if joins else 0.0)
+        self._window.append(member, vector, found, uid if joins else HELD_BACK)
+        self._unreviewed += 1
+        narrative = self._narratives[uid] if joins else None
+        if narrative is not None:
+            self._centroids.add(uid, row, now)
+            self._take_in(narrative, member, now, at, retroactive=False)
+        else:
+            self._assign(claim.source, claim.comment_id, claim.n, None, 0.0)
+        self._watch(claim, vector, narrative, at)
+
+    def _threshold(self) -> float:
+        read = self._representation.lexical.documents
+        return self.parameters.link_similarity * (1.0 + self.parameters.young_claims / max(read, 1))
+
+    def _take_in(self, narrative: Narrative, member: Member, now: int, at: int, *, retroactive: bool) -> None:
+        counted = narrative.add(member)
+        self._centroids.touch(narrative.uid, now)
+        self._changed[narrative.uid] = None
+        self._assign(member.source, member.comment_id, member.n, narrative.narrative_id, member.similarity)
+        if not counted:
+            return
+        self._outcome.mentions.append(_mention(narrative.narrative_id, member, retroactive=retroactive))
+        if narrative.state is State.FADED:
+            narrative.state = State.EMERGED
+            self._tell(EventType.REVIVED, narrative, at, {"authors": float(len(narrative.authors))})
+        if narrative.mentions >= self.parameters.relabel_growth * narrative.labelled_mentions:
+            self._label(narrative)
+
+    def _assign(
+        self, source: str, comment_id: str, n: int, narrative_id: str | None, similarity: float
+    ) -> None:
+        self._outcome.assignments.append(
             Assignment(
-                source=claim.source,
-                comment_id=claim.comment_id,
-                n=claim.n,
-                cluster=candidate.uid,
-                narrative_id=candidate.narrative_id,
-                similarity=similarity,
+                source=source, comment_id=comment_id, n=n, narrative_id=narrative_id, similarity=similarity
             )
         )
-        self._watch(claim, vector, candidate, at, outcome)
 
-    def _join(self, row: NDArray[np.float32], now: int) -> tuple[int, float]:
-        uid, similarity = self._clusters.nearest(row)
-        if similarity < self.parameters.link_similarity:
-            return self._clusters.create(row, now), similarity
-        self._clusters.add(uid, row, now)
-        return uid, similarity
+    # -- review --------------------------------------------------------------------------------------------
 
-    # -- merging -------------------------------------------------------------------------------------------
+    def _review_is_due(self, now: int) -> bool:
+        if self._unreviewed == 0:
+            return False
+        enough = max(1, len(self._window) // self.parameters.reviews_per_window)
+        late = now - self._reviewed_ms >= self.parameters.review_minutes * _MINUTE_MS
+        return late or self._unreviewed >= enough
 
-    def _settle(
-        self, candidate: Candidate, now: int, at: int, outcome: Outcome, changed: dict[int, None]
-    ) -> Candidate:
-        """Merge the changed cluster with its nearest for as long as their average linkage allows."""
-        while True:
-            other_uid, linkage = self._clusters.nearest_to(candidate.uid)
-            if linkage < self.parameters.link_similarity:
-                return candidate
-            keep, gone = sorted((candidate, self._candidates[other_uid]), key=_seniority)
-            self._merge(keep, gone, linkage, at, outcome)
-            changed[keep.uid] = None
-            candidate = keep
-
-    def _merge(self, keep: Candidate, gone: Candidate, linkage: float, at: int, outcome: Outcome) -> None:
-        evidence = self.view(gone) if gone.narrative_id is not None else None
-        self._clusters.merge(keep.uid, gone.uid)
-        del self._candidates[gone.uid]
-        outcome.merges.append((keep.uid, gone.uid))
-        fresh = keep.absorb(gone)
-        if keep.narrative_id is None:
+    def _review(self, now: int, at: int) -> None:
+        """Group what is held back with what is near, and act on the groups."""
+        self._unreviewed, self._reviewed_ms = 0, now
+        if not len(self._window):
             return
-        outcome.mentions += [_mention(keep.narrative_id, member, retroactive=True) for member in fresh]
-        if evidence is not None and gone.narrative_id is not None:
-            keep.aliases += [gone.narrative_id, *gone.aliases]
-            outcome.retired.append(gone.narrative_id)
-            outcome.events.append(
-                Event(
-                    type=EventType.MERGED,
-                    narrative_id=gone.narrative_id,
+        rows = self._window.rows(self._representation)
+        self._centroids.refresh(rows, self._window.owner_array())
+        held = self._window.held_back()
+        uids = self._centroids.related(rows[held], self._threshold())
+        joined: dict[int, list[int]] = {}
+        emerged: list[int] = []
+        for places, around in self._groups(rows, held, uids):
+            if around:
+                joined[self._unite(around, at)] = places
+            elif self._is_corroborated(places):
+                uid = self._found(places, now, at)
+                joined[uid] = places
+                emerged.append(uid)
+        for uid, places in joined.items():
+            for place in places:
+                self._window.owners[place] = uid
+        self._centroids.refresh(rows, self._window.owner_array())
+        for uid, places in joined.items():
+            self._join_retroactively(uid, places, rows, now, at, is_new=uid in emerged)
+        self._slide(rows)
+
+    def _groups(
+        self, rows: NDArray[np.float32], held: list[int], uids: list[int]
+    ) -> list[tuple[list[int], list[int]]]:
+        """(places of held-back claims, uids of narratives) of each group, in order of the first item."""
+        sums, sizes, active = self._centroids.items(uids)
+        items = np.concatenate([rows[held], sums])
+        members = np.concatenate([np.ones(len(held)), sizes])
+        factor = np.concatenate([np.ones(len(held)), np.where(active, 1.0, self.parameters.idle_factor)])
+        products = (items @ items.T) / np.maximum(factor[:, None], factor[None, :])
+        labels = average_linkage(products.astype(np.float32), members, self._threshold())
+        groups: dict[int, tuple[list[int], list[int]]] = {}
+        for item, label in enumerate(labels.tolist()):
+            places, around = groups.setdefault(label, ([], []))
+            if item < len(held):
+                places.append(held[item])
+            else:
+                around.append(uids[item - len(held)])
+        return list(groups.values())
+
+    def _unite(self, uids: list[int], at: int) -> int:
+        """Merge narratives that have become one; the oldest keeps its identity."""
+        keep, *others = sorted(
+            (self._narratives[uid] for uid in uids), key=lambda one: (one.emerged_ms, one.uid)
+        )
+        for gone in others:
+            self._tell(EventType.MERGED, gone, at, {"threshold": self._threshold()}, into=keep.narrative_id)
+            self._outcome.retired.append(gone.narrative_id)
+            keep.absorb(gone)
+            self._centroids.merge(keep.uid, gone.uid)
+            self._window.hand_over(gone.uid, keep.uid)
+            del self._narratives[gone.uid]
+            self._changed[keep.uid] = None
+        return keep.uid
+
+    def _is_corroborated(self, places: list[int]) -> bool:
+        members = [self._window.members[place] for place in places]
+        if len({member.author_key for member in members}) < self.parameters.min_authors:
+            return False
+        trial = Narrative(uid=HELD_BACK, narrative_id="")
+        for member in members:
+            trial.add(member)
+        if trial.distinct_voices < self.parameters.min_authors and trial.kind is not Kind.CAMPAIGN:
+            return False
+        return have_common_word(members, self.parameters.word_authors, self.parameters.word_share)
+
+    def _found(self, places: list[int], now: int, at: int) -> int:
+        first = self._window.members[places[0]]
+        founder = key_of("narrative", self.desk, first.source, first.comment_id, str(first.n))
+        uid = self._centroids.create(now)
+        # The id comes from the claim that was first, so that it can be given only once.
+        self._narratives[uid] = Narrative(uid=uid, narrative_id=f"n{founder:016x}", emerged_ms=at)
+        return uid
+
+    def _join_retroactively(
+        self, uid: int, places: list[int], rows: NDArray[np.float32], now: int, at: int, *, is_new: bool
+    ) -> None:
+        narrative = self._narratives[uid]
+        centroid = self._centroids.mean(uid)
+        for place in places:
+            member = self._window.members[place].at_similarity(float(rows[place] @ centroid))
+            self._take_in(narrative, member, now, at, retroactive=True)
+        if is_new:
+            self._label(narrative)
+            figures = {
+                "authors": float(len(narrative.authors)),
+                "required_authors": float(self.parameters.min_authors),
+                "voices": float(narrative.distinct_voices),
+                "cohesion": self._centroids.cohesion(uid),
+                "required_cohesion": self._threshold(),
+            }
+            self._tell(EventType.EMERGED, narrative, at, figures)
+
+    def _slide(self, rows: NDArray[np.float32]) -> None:
+        over = max(0, len(self._window) - self.parameters.window_claims)
+        for place in range(over):
+            owner = self._window.owners[place]
+            if owner != HELD_BACK:
+                self._centroids.settle(owner, rows[place])
+        self._window.drop_oldest(over)
+
+    # -- telling -------------------------------------------------------------------------------------------
+
+    def _tell(
+        self,
+        kind: EventType,
+        narrative: Narrative,
+        at: int,
+        figures: dict[str, float],
+        *,
+        into: str | None = None,
+    ) -> None:
+        self._changed[narrative.uid] = None
+        self._outcome.events.append(
+            Event(
+                type=kind,
+                narrative_id=narrative.narrative_id,
+                at=instant(at),
+                mentions=narrative.mentions,
+                narrative=narrative.view(),
+                trigger=figures,
+                into=into,
+            )
+        )
+
+    def _label(self, narrative: Narrative) -> None:
+        found = describe(narrative.sample, self._representation.lexical.rarity)
+        narrative.label, narrative.keywords = found.label, found.keywords
+        narrative.representative = found.representative.text
+        narrative.quotes = [member.quote() for member in found.quotes]
+        narrative.labelled_mentions = narrative.mentions
+
+    def _watch(self, claim: Claim, vector: NDArray[np.float32], narrative: Narrative | None, at: int) -> None:
+        for watch in self.watches:
+            similarity = best_match(watch, self._representation.means, claim.text, claim.language, vector)
+            if similarity < watch.threshold:
+                continue
+            self._outcome.matches.append(
+                WatchMatch(
+                    watch=watch.name,
+                    source=claim.source,
+                    comment_id=claim.comment_id,
+                    n=claim.n,
+                    text=claim.text,
+                    similarity=similarity,
+                    narrative_id=None if narrative is None else narrative.narrative_id,
                     at=instant(at),
-                    mentions=gone.mentions,
-                    narrative=evidence,
-                    trigger={"linkage": linkage, "required_linkage": self.parameters.link_similarity},
-                    into=keep.narrative_id,
                 )
             )
 
-    # -- life cycle ----------------------------------------------------------------------------------------
-
-    def _review(self, candidate: Candidate, at: int, outcome: Outcome) -> None:
-        if candidate.state is None:
-            if self._corroborated(candidate):
-                self._emerge(candidate, at, outcome)
-        elif candidate.state is State.FADED:
-            candidate.state = State.EMERGED
-            self._tell(EventType.REVIVED, candidate, at, {"authors": len(candidate.authors)}, outcome)
-        elif candidate.mentions >= self.parameters.relabel_growth * candidate.labelled_mentions:
-            self._label(candidate)
-
-    def _corroborated(self, candidate: Candidate) -> bool:
-        if len(candidate.authors) < self.parameters.min_authors:
-            return False
-        if candidate.distinct_voices >= self.parameters.min_authors:
-            return True
-        return candidate.kind is Kind.CAMPAIGN and len(candidate.authors) >= CAMPAIGN_AUTHORS
-
-    def _emerge(self, candidate: Candidate, at: int, outcome: Outcome) -> None:
-        candidate.narrative_id = _narrative_id(candidate.founder)
-        candidate.state, candidate.emerged_ms = State.EMERGED, at
-        outcome.emerged[candidate.uid] = candidate.narrative_id
-        waiting, candidate.waiting = candidate.waiting, []
-        self._label(candidate)
-        outcome.mentions += [_mention(candidate.narrative_id, m, retroactive=True) for m in waiting]
-        trigger = {
-            "authors": float(len(candidate.authors)),
-            "required_authors": float(self.parameters.min_authors),
-            "voices": float(candidate.distinct_voices),
-            "cohesion": self._clusters.cohesion(candidate.uid),
-        }
-        self._tell(EventType.EMERGED, candidate, at, trigger, outcome)
-
-    def _tell(
-        self, kind: EventType, candidate: Candidate, at: int, trigger: dict[str, float], outcome: Outcome
-    ) -> None:
-        view = self.view(candidate)
-        outcome.events.append(
-            Event(
-                type=kind,
-                narrative_id=view.narrative_id,
-                at=instant(at),
-                mentions=view.mentions,
-                narrative=view,
-                trigger=trigger,
-            )
-        )
-
-    def _label(self, candidate: Candidate) -> None:
-        found = describe(candidate.sample, self._representation.lexical.rarity)
-        candidate.label, candidate.keywords = found.label, found.keywords
-        candidate.representative = found.representative.text
-        candidate.quotes = [member.quote() for member in found.quotes]
-        candidate.labelled_mentions = candidate.mentions
-
-    def view(self, candidate: Candidate) -> NarrativeView:
-        """What is public about a candidate that has emerged.  Raises ValueError for one that has not."""
-        if candidate.narrative_id is None or candidate.state is None:
-            raise ValueError(f"cluster {candidate.uid} is held back and has no public view")
-        return NarrativeView(
-            narrative_id=candidate.narrative_id,
-            label=candidate.label,
-            keywords=list(candidate.keywords),
-            representative=candidate.representative,
-            kind=candidate.kind,
-            state=candidate.state,
-            mentions=candidate.mentions,
-            supporting=None,
-            rebutting=None,
-            copies=candidate.copies,
-            authors=len(candidate.authors),
-            threads=candidate.counts(Facet.THREAD),
-            languages=candidate.counts(Facet.LANGUAGE),
-            sources=candidate.counts(Facet.SOURCE),
-            first_seen=instant(candidate.first_ms),
-            last_seen=instant(candidate.last_ms),
-            emerged_at=instant(candidate.emerged_ms),
-            aliases=list(candidate.aliases),
-            quotes=list(candidate.quotes),
-        )
-
     # -- forgetting ----------------------------------------------------------------------------------------
 
-    def _sweep(self, now: int, outcome: Outcome, changed: dict[int, None]) -> None:
+    def _sweep(self, now: int) -> None:
         """Fade what has gone quiet and forget what is old; at most once per interval of event time."""
-        if len(self._clusters) > self.parameters.max_clusters:
-            self._evict()
-        if now - self._swept_ms < self.parameters.sweep_minutes * 60_000:
+        if now - self._swept_ms < self.parameters.sweep_minutes * _MINUTE_MS:
             return
         self._swept_ms = now
-        for uid in self._clusters.idle_since(now - self.parameters.fade_after_hours * _HOUR_MS):
-            candidate = self._candidates[uid]
-            if candidate.state is State.EMERGED:
-                candidate.state = State.FADED
+        for uid in self._centroids.idle_since(now - self.parameters.fade_after_hours * _HOUR_MS):
+            narrative = self._narratives[uid]
+            if narrative.state is State.EMERGED:
+                narrative.state = State.FADED
                 quiet = {"quiet_hours": float(self.parameters.fade_after_hours)}
-                self._tell(EventType.FADED, candidate, now, quiet, outcome)
-                changed[uid] = None
-        for uid in self._clusters.idle_since(now - self.parameters.forget_after_hours * _HOUR_MS):
-            self._forget(uid, outcome)
-        self._forget_comments(now)
+                self._tell(EventType.FADED, narrative, now, quiet)
+        forget_ms = now - self.parameters.forget_after_hours * _HOUR_MS
+        forgotten = self._centroids.idle_since(forget_ms)
+        for uid in forgotten:
+            self._outcome.retired.append(self._narratives.pop(uid).narrative_id)
+            self._centroids.drop(uid)
+        self._window.forget(set(forgotten), forget_ms)
+        self._forget_comments(now - self.parameters.remember_comments_hours * _HOUR_MS)
 
-    def _forget(self, uid: int, outcome: Outcome) -> None:
-        candidate = self._candidates.pop(uid)
-        self._clusters.drop(uid)
-        if candidate.narrative_id is not None:
-            outcome.retired.append(candidate.narrative_id)
-
-    def _forget_comments(self, now: int) -> None:
-        oldest = now - self.parameters.remember_comments_hours * _HOUR_MS
+    def _forget_comments(self, before_ms: int) -> None:
         expired = []
         for key, seen_ms in self._seen.items():
-            if seen_ms >= oldest:
+            if seen_ms >= before_ms:
                 break
             expired.append(key)
         for key in expired:
             del self._seen[key]
 
-    def _evict(self) -> None:
-        """Forget the longest idle held-back clusters until a tenth of the room is free."""
-        held = [uid for uid in self._clusters.by_age() if self._candidates[uid].state is None]
-        for uid in held[: len(self._clusters) - self.parameters.max_clusters * 9 // 10]:
-            del self._candidates[uid]
-            self._clusters.drop(uid)
-
-    # -- watches -------------------------------------------------------------------------------------------
-
-    def _watch(
-        self, claim: Claim, vector: NDArray[np.float32], candidate: Candidate, at: int, outcome: Outcome
-    ) -> None:
-        means = self._representation.means
-        for watch in self.watches:
-            similarity = best_match(watch, means, claim.text, claim.language, vector)
-            if similarity >= watch.threshold:
-                outcome.matches.append(
-                    WatchMatch(
-                        watch=watch.name,
-                        source=claim.source,
-                        comment_id=claim.comment_id,
-                        n=claim.n,
-                        text=claim.text,
-                        similarity=similarity,
-                        narrative_id=candidate.narrative_id,
-                        at=instant(at),
-                    )
-                )
-
     # -- state ---------------------------------------------------------------------------------------------
 
     def snapshot(self) -> bytes:
-        """Everything that the future depends on; an engine of equal settings continues from it identically."""
+        """All that the future depends on; an engine of equal settings continues from it identically."""
         lexical = self._representation.lexical
         return pack(
             Snapshot(
                 clock=self._clock,
                 swept_ms=self._swept_ms,
+                reviewed_ms=self._reviewed_ms,
+                unreviewed=self._unreviewed,
                 means=self._representation.means.state(),
                 documents=lexical.documents,
                 frequencies=lexical.frequencies.astype("<i4").tobytes(),
-                clusters=self._clusters.state(),
-                candidates=list(self._candidates.values()),
+                centroids=self._centroids.state(),
+                narratives=list(self._narratives.values()),
+                window=self._window.state(),
                 seen=list(self._seen.items()),
             )
         )
@@ -351,38 +389,18 @@ class Engine:
     def restore(self, snapshot: bytes) -> None:
         """Continue from what `snapshot` returned.  Raises SnapshotError for anything else."""
         state = unpack(snapshot)
-        self._representation.means.load(state.means)
+        try:
+            self._representation.means.load(state.means)
+            self._centroids.load(state.centroids)
+        except ValueError as error:
+            raise SnapshotError(str(error)) from error
         self._representation.lexical.documents = state.documents
         self._representation.lexical.frequencies = np.frombuffer(state.frequencies, dtype="<i4").copy()
-        self._clusters.load(state.clusters)
-        self._candidates = {candidate.uid: candidate for candidate in state.candidates}
+        self._narratives = {narrative.uid: narrative for narrative in state.narratives}
+        self._window.load(state.window)
         self._seen = dict(state.seen)
         self._clock, self._swept_ms = state.clock, state.swept_ms
-
-
-def _founder(desk: str, claim: Claim) -> str:
-    return "\x1f".join((desk, claim.source, claim.comment_id, str(claim.n)))
-
-
-def _narrative_id(founder: str) -> str:
-    """An id for life: made from the claim that was first, so that it can be given only once."""
-    return f"n{key_of('narrative', founder):016x}"
-
-
-def _seniority(candidate: Candidate) -> tuple[bool, int, int]:
-    """Orders two candidates by who keeps its identity: emerged before held back, then the older."""
-    return candidate.narrative_id is None, candidate.emerged_ms, candidate.uid
-
-
-def _nothing(claim: Claim) -> Assignment:
-    return Assignment(
-        source=claim.source,
-        comment_id=claim.comment_id,
-        n=claim.n,
-        cluster=None,
-        narrative_id=None,
-        similarity=0.0,
-    )
+        self._reviewed_ms, self._unreviewed = state.reviewed_ms, state.unreviewed
 
 
 def _mention(narrative_id: str, member: Member, *, retroactive: bool) -> Mention:

@@ -8,21 +8,26 @@ not grow with the vocabulary (feature hashing: Weinberger et al. 2009).
 
 import re
 import unicodedata
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["LEXICAL_DIMENSIONS", "LexicalView", "fold", "shingles", "word_hashes", "words"]
+__all__ = ["LEXICAL_DIMENSIONS", "LexicalView", "Terms", "fold", "shingles", "terms", "word_hashes", "words"]
 
 LEXICAL_DIMENSIONS = 1024  # collisions cost about 1/sqrt(1024) = 0.03 of cosine, far below any threshold
 DF_BITS = 18  # 262,144 counters, 1 MiB: a year of one desk's terms collides in a few per cent
 GRAM = 4
 SHINGLE_WORDS = 3
+UNREPEATED_WEIGHT = 0.25
 _WORD = re.compile(r"[^\W_]+")
 _SPACE = np.uint64(ord(" "))
 _PRIME = np.uint64(0x9E3779B97F4A7C15)
 _SHIFT = np.uint64(29)
 _SIGN = np.uint64(63)
+_BUCKET_SHIFT = np.uint64(40)
+_SLOT_SHIFT = np.uint64(8)
 
 
 def fold(text: str) -> str:
@@ -83,37 +88,75 @@ def shingles(text: str) -> frozenset[int]:
     return frozenset(runs.tolist())
 
 
-class LexicalView:
-    """Turns texts into vectors whose weights follow the document frequencies seen so far."""
+class Terms(NamedTuple):
+    """The features of one text, one entry a distinct term."""
 
-    def __init__(self, dimensions: int = LEXICAL_DIMENSIONS) -> None:
-        self.dimensions = dimensions
+    slots: NDArray[np.int32]  # in the table of document frequencies
+    buckets: NDArray[np.int32]  # in the vector
+    weights: NDArray[np.float32]  # signed, by how often the text has the term
+
+
+def terms(text: str) -> Terms:
+    """Words and character 4-grams of a text, hashed; empty for a text without letters and digits."""
+    tokens = words(text)
+    features = np.concatenate([word_hashes(tokens), _gram_hashes(_letters(tokens))])
+    distinct, counts = np.unique(features, return_counts=True)
+    often = 1.0 + np.log(counts)
+    return Terms(
+        slots=_slots(distinct),
+        buckets=((distinct >> _BUCKET_SHIFT) % np.uint64(LEXICAL_DIMENSIONS)).astype(np.int32),
+        weights=np.where(distinct >> _SIGN, often, -often).astype(np.float32),
+    )
+
+
+def _slots(features: NDArray[np.uint64]) -> NDArray[np.int32]:
+    return ((features >> _SLOT_SHIFT) & np.uint64((1 << DF_BITS) - 1)).astype(np.int32)
+
+
+class LexicalView:
+    """Weighs terms by the document frequencies seen so far, in the stream and in ordinary language.
+
+    background: texts whose terms are ordinary; they make a term common, but not repeated.
+    """
+
+    def __init__(self, background: Iterable[str] = ()) -> None:
         self.documents = 0
         self.frequencies: NDArray[np.int32] = np.zeros(1 << DF_BITS, dtype=np.int32)
+        self._ordinary = np.zeros(1 << DF_BITS, dtype=np.int32)
+        self._ordinary_documents = 0
+        for text in background:
+            self._ordinary[terms(text).slots] += 1
+            self._ordinary_documents += 1
 
-    def add(self, text: str) -> NDArray[np.float32]:
-        """Count the text's terms, then return its vector: (dimensions,), unit length or zero without terms."""
-        tokens = words(text)
-        features = np.concatenate([word_hashes(tokens), _gram_hashes(_letters(tokens))])
-        return self._vector(*np.unique(features, return_counts=True))
-
-    def _vector(self, features: NDArray[np.uint64], counts: NDArray[np.intp]) -> NDArray[np.float32]:
-        slots = self._slots(features)
+    def count(self, found: Terms) -> None:
+        """Count one text of the stream."""
+        self.frequencies[found.slots] += 1
         self.documents += 1
-        self.frequencies[slots] += 1
-        weights = (1.0 + np.log(counts)) * self._idf(slots)
-        signed = np.where(features >> _SIGN, weights, -weights)
-        buckets = ((features >> np.uint64(40)) % np.uint64(self.dimensions)).astype(np.intp)
-        vector = np.bincount(buckets, weights=signed, minlength=self.dimensions)
-        length = float(np.sqrt(vector @ vector))
-        return (vector / length if length else vector).astype(np.float32)
+
+    def rows(self, texts: Sequence[Terms]) -> NDArray[np.float32]:
+        """Vectors of texts by today's frequencies: (n, LEXICAL_DIMENSIONS), unit length or zero."""
+        lengths = [len(text.slots) for text in texts]
+        places = np.repeat(np.arange(len(texts)) * LEXICAL_DIMENSIONS, lengths)
+        places += np.concatenate([text.buckets for text in texts])
+        weights = np.concatenate([text.weights for text in texts])
+        weights = weights * self._salience(np.concatenate([text.slots for text in texts]))
+        flat = np.bincount(places, weights=weights, minlength=len(texts) * LEXICAL_DIMENSIONS)
+        rows = flat.reshape(len(texts), LEXICAL_DIMENSIONS)
+        norms = np.sqrt(np.einsum("ij,ij->i", rows, rows))
+        unit: NDArray[np.float32] = (rows / np.where(norms > 0.0, norms, 1.0)[:, None]).astype(np.float32)
+        return unit
 
     def rarity(self, tokens: list[str]) -> NDArray[np.float64]:
         """Inverse document frequency of folded words, natural logarithm, at least 0."""
-        return self._idf(self._slots(word_hashes(tokens)))
+        return self._idf(_slots(word_hashes(tokens)))
 
-    def _slots(self, features: NDArray[np.uint64]) -> NDArray[np.intp]:
-        return ((features >> np.uint64(8)) & np.uint64((1 << DF_BITS) - 1)).astype(np.intp)
+    def _salience(self, slots: NDArray[np.int32]) -> NDArray[np.float64]:
+        # A term that nobody else has used yet can join nothing: it only dilutes those that can.
+        once = self.frequencies[slots] <= 1
+        return np.where(once, UNREPEATED_WEIGHT, 1.0) * self._idf(slots)
 
-    def _idf(self, slots: NDArray[np.intp]) -> NDArray[np.float64]:
-        return np.maximum(np.log((self.documents + 1.0) / (self.frequencies[slots] + 0.5)), 0.0)
+    def _idf(self, slots: NDArray[np.int32]) -> NDArray[np.float64]:
+        seen = self.frequencies[slots] + self._ordinary[slots]
+        total = self.documents + self._ordinary_documents
+        idf: NDArray[np.float64] = np.maximum(np.log((total + 1.0) / (seen + 0.5)), 0.0)
+        return idf

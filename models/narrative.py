@@ -1,7 +1,7 @@
-"""One candidate narrative: who said it, where, in which words, and whether that is corroboration.
+"""One narrative: who said it, where, in which words, and whether that is corroboration.
 
-A candidate is held back until enough distinct authors make the claim in words of their own. Everything kept
-here is bounded but the keys of its mentions and authors (8 bytes of payload each), which go with it.
+Everything kept here is bounded but the keys of its mentions and authors (8 bytes of payload each), which go
+when it leaves hot state.
 """
 
 import hashlib
@@ -12,10 +12,10 @@ from enum import IntEnum
 import msgspec
 
 from models.lexical import shingles
-from models.outcome import Kind, Quote, State, instant
+from models.outcome import Kind, NarrativeView, Quote, State, instant
 from models.types import Claim
 
-__all__ = ["Candidate", "Facet", "Member", "Voice", "key_of", "member_of"]
+__all__ = ["Facet", "Member", "Narrative", "Voice", "key_of", "member_of"]
 
 SAMPLE_SIZE = 24  # members kept for quotes and labels
 MAX_VOICES = 48  # texts compared for near-copies; later ones count as voices of their own
@@ -34,7 +34,7 @@ def key_of(*parts: str) -> int:
 
 
 class Member(msgspec.Struct, frozen=True, kw_only=True):
-    """A claim that belongs to a candidate, with what a quote needs."""
+    """A claim as a narrative keeps it, with what a quote needs."""
 
     key: int  # of its comment
     rank: int  # pseudo-random, fixed by the claim: which members are kept does not depend on order
@@ -50,6 +50,10 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     similarity: float
     vector: bytes  # float16, as it came
     permalink: str = ""
+
+    def at_similarity(self, similarity: float) -> "Member":
+        """The same member, with another similarity."""
+        return msgspec.structs.replace(self, similarity=similarity)
 
     def quote(self) -> Quote:
         """The member as evidence."""
@@ -110,13 +114,12 @@ class Facet(IntEnum):
     LANGUAGE = 2
 
 
-class Candidate(msgspec.Struct):
-    """A cluster of claims that is, or may become, a narrative. `uid` is its cluster's."""
+class Narrative(msgspec.Struct):
+    """A narrative, or a group of claims that is looked at as one; `uid` is that of its centroid."""
 
     uid: int
-    founder: str  # the key of its first claim: what its id is made from
-    narrative_id: str | None = None
-    state: State | None = None  # None: held back
+    narrative_id: str
+    state: State = State.EMERGED
     first_ms: int = 0
     last_ms: int = 0
     emerged_ms: int = 0
@@ -126,7 +129,6 @@ class Candidate(msgspec.Struct):
     voices: list[Voice] = []
     further_voices: int = 0
     sample: list[Member] = []  # the SAMPLE_SIZE of lowest rank
-    waiting: list[Member] = []  # mentions to be told when it emerges; empty afterwards
     aliases: list[str] = []
     label: str = ""
     keywords: list[str] = []
@@ -141,9 +143,8 @@ class Candidate(msgspec.Struct):
 
     @property
     def copies(self) -> int:
-        """Comments that are near-copies of the most copied text (0 when every text is its own)."""
-        most = max((voice.copies for voice in self.voices), default=0)
-        return most if most > 1 else 0
+        """Mentions that are near-copies of a text which several authors posted."""
+        return sum(voice.copies for voice in self.voices if len(voice.authors) >= CAMPAIGN_AUTHORS)
 
     @property
     def distinct_voices(self) -> int:
@@ -153,11 +154,8 @@ class Candidate(msgspec.Struct):
     @property
     def kind(self) -> Kind:
         """Campaign when near-copies by several authors make up at least half of the mentions."""
-        most = max(self.voices, key=lambda voice: voice.copies, default=None)
-        copied = most is not None and len(most.authors) >= CAMPAIGN_AUTHORS
-        if copied and most is not None and most.copies >= CAMPAIGN_SHARE * self.mentions:
-            return Kind.CAMPAIGN
-        return Kind.ORGANIC
+        copies = self.copies
+        return Kind.CAMPAIGN if copies and copies >= CAMPAIGN_SHARE * self.mentions else Kind.ORGANIC
 
     def add(self, member: Member) -> bool:
         """Take one claim in; False when its comment is counted already."""
@@ -169,13 +167,10 @@ class Candidate(msgspec.Struct):
         self.last_ms = max(self.last_ms, member.at_ms)
         self._hear(shingles(member.text), 1, {member.author_key})
         self._keep([member])
-        if self.state is None:
-            self.waiting.append(member)
         return True
 
-    def absorb(self, other: "Candidate") -> list[Member]:
-        """Take another candidate's mentions in; returns those of its waiting members that count anew."""
-        fresh = [member for member in other.waiting if member.key not in self.comments]
+    def absorb(self, other: "Narrative") -> None:
+        """Take over all that is known of another one, which ends."""
         for key, facet in other.comments.items():
             if key not in self.comments:
                 self._count(key, facet)
@@ -185,9 +180,31 @@ class Candidate(msgspec.Struct):
             self._hear(voice.signature, voice.copies, voice.authors)
         self.further_voices += other.further_voices
         self._keep(other.sample)
-        if self.state is None:
-            self.waiting.extend(fresh)
-        return fresh
+        self.aliases += [other.narrative_id, *other.aliases]
+
+    def view(self) -> NarrativeView:
+        """What is public about it."""
+        return NarrativeView(
+            narrative_id=self.narrative_id,
+            label=self.label,
+            keywords=list(self.keywords),
+            representative=self.representative,
+            kind=self.kind,
+            state=self.state,
+            mentions=self.mentions,
+            supporting=None,
+            rebutting=None,
+            copies=self.copies,
+            authors=len(self.authors),
+            threads=self.counts(Facet.THREAD),
+            languages=self.counts(Facet.LANGUAGE),
+            sources=self.counts(Facet.SOURCE),
+            first_seen=instant(self.first_ms),
+            last_seen=instant(self.last_ms),
+            emerged_at=instant(self.emerged_ms),
+            aliases=list(self.aliases),
+            quotes=list(self.quotes),
+        )
 
     def counts(self, facet: Facet) -> dict[str, int]:
         """Mentions by source, thread or language, most first."""

@@ -66,20 +66,19 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Assignment(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a claim went when it was seen. `cluster` is the engine's own number: a merge may move it later,
-    and it becomes a narrative only if it emerges (see `Outcome.merges` and `Outcome.emerged`).
+    """Where a claim is now. A later one for the same claim replaces it: claims that were held back join
+    narratives retroactively. A narrative that merged lives on under another id (see the MERGED event).
     """
 
     source: str
     comment_id: str
     n: int
-    cluster: int | None  # None: a claim of nothing
-    narrative_id: str | None  # of a narrative that has emerged already
-    similarity: float  # mean similarity to the claims it joined, 0 for the first of a cluster
+    narrative_id: str | None  # None: held back, or a claim of nothing
+    similarity: float  # mean similarity to the narrative's claims; 0.0 without narrative
 
 
 class Mention(msgspec.Struct, frozen=True, kw_only=True):
-    """A comment that makes a narrative: one for a comment and narrative, whatever the number of its claims."""
+    """A comment that makes a narrative: one a comment and narrative, however many of its claims do."""
 
     narrative_id: str
     source: str
@@ -152,8 +151,6 @@ class Outcome(msgspec.Struct, kw_only=True):
     mentions: list[Mention] = []
     events: list[Event] = []
     changed: dict[str, NarrativeView] = {}  # by id: narratives whose public view is new
-    merges: list[tuple[int, int]] = []  # (cluster that lives on, cluster that is gone)
-    emerged: dict[int, str] = {}  # cluster to narrative id
-    retired: list[str] = []  # narratives that left hot state
+    retired: list[str] = []  # ids that left hot state: merged into another, or forgotten
     matches: list[WatchMatch] = []
     duplicates: int = 0

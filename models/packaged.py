@@ -26,7 +26,15 @@ from models.e5_weights import E5Header, read_e5_weights
 from models.errors import ModelError
 from models.sentence_library import load_sentence_model
 
-__all__ = ["FORMAT_VERSION", "QUERY_PROMPT", "build_packaged_model", "default_cache_dir"]
+__all__ = [
+    "FORMAT_VERSION",
+    "QUERY_PROMPT",
+    "build_packaged_model",
+    "default_cache_dir",
+    "is_intact",
+    "missing_packages",
+    "packaged_folder",
+]
 
 FORMAT_VERSION = 1  # part of the folder's name: raise it when the files written below change
 QUERY_PROMPT = "query: "  # e5 was trained with it on both sides of a comparison of equals
@@ -67,6 +75,22 @@ def default_cache_dir() -> Path:
     return Path(platformdirs.user_cache_dir("narrawatch", appauthor=False))
 
 
+def packaged_folder(cache_dir: Path) -> Path:
+    """Where the packaged model is, or would be built."""
+    return cache_dir / f"multilingual-e5-small-packaged-v{FORMAT_VERSION}"
+
+
+def missing_packages() -> list[str]:
+    """Which of the packages that hold the model's data are not installed."""
+    missing = []
+    for source in (_WEIGHTS, _TOKENIZER):
+        try:
+            _packaged_file(source)
+        except ModelError:
+            missing.append(source.distribution)
+    return missing
+
+
 def build_packaged_model(cache_dir: Path) -> Path:
     """The folder of the packaged model below `cache_dir`, built at the first call (some seconds, 490 MB).
 
@@ -75,9 +99,9 @@ def build_packaged_model(cache_dir: Path) -> Path:
     the model it should be, OSError when the disk refuses.
     """
     cache_dir.mkdir(parents=True, exist_ok=True)
-    folder = cache_dir / f"multilingual-e5-small-packaged-v{FORMAT_VERSION}"
+    folder = packaged_folder(cache_dir)
     with FileLock(f"{folder}.lock"):
-        if not _is_intact(folder):
+        if not is_intact(folder):
             _logger.info("building the packaged embedding model in %s", folder)
             _build(folder)
     return folder
@@ -220,7 +244,7 @@ def _write_manifest(folder: Path) -> None:
     (folder / _MANIFEST).write_text(json.dumps(_checksums(folder), indent=2) + "\n", encoding="utf-8")
 
 
-def _is_intact(folder: Path) -> bool:
+def is_intact(folder: Path) -> bool:
     """Whether every file is there and as it was written; nothing less than its hash is believed."""
     manifest = folder / _MANIFEST
     if not manifest.is_file():

@@ -51,7 +51,9 @@ class ClaimMaker:
     split: False makes one claim of each comment, and takes its text as it stands when it has no markup.
     """
 
-    def __init__(self, embedder: Embedder, detector: LanguageDetector | None = None, *, split: bool = True) -> None:
+    def __init__(
+        self, embedder: Embedder, detector: LanguageDetector | None = None, *, split: bool = True
+    ) -> None:
         self.embedder = embedder
         self._detector = detector or LanguageDetector()
         self._split = split
@@ -86,7 +88,9 @@ class ClaimMaker:
         wanted = sum(draft.asserts for group in drafts for draft in group)
         if len(vectors) != wanted:
             raise ValueError(f"{len(vectors)} vectors for {wanted} claims")
-        return [[_claim(draft, next(packed) if draft.asserts else b"") for draft in group] for group in drafts]
+        return [
+            [_claim(draft, next(packed) if draft.asserts else b"") for draft in group] for group in drafts
+        ]
 
 
 def _claim(draft: Draft, vector: bytes) -> Claim:

@@ -2,10 +2,10 @@
 
 import msgspec
 
+from models.centroids import CentroidState
 from models.clock import EventClock
-from models.clusters import ClusterState
 from models.errors import NarrawatchError
-from models.narrative import Candidate
+from models.narrative import Member, Narrative
 
 __all__ = ["Snapshot", "SnapshotError", "pack", "unpack"]
 
@@ -22,11 +22,14 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     version: int = SNAPSHOT_VERSION
     clock: EventClock
     swept_ms: int
+    reviewed_ms: int
+    unreviewed: int
     means: dict[str, tuple[bytes, float]]
     documents: int
     frequencies: bytes
-    clusters: ClusterState
-    candidates: list[Candidate]
+    centroids: CentroidState
+    narratives: list[Narrative]
+    window: list[tuple[Member, int]]
     seen: list[tuple[int, int]]
 
 

@@ -5,7 +5,7 @@ phrase literally. Each side is centred by the mean of its own language, so that 
 French claim.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from models.lexical import words
 from models.representation import LanguageMeans
 
-__all__ = ["LITERAL_SIMILARITY", "WATCH_SIMILARITY", "Watch", "WatchedPhrase", "best_match"]
+__all__ = ["LITERAL_SIMILARITY", "WATCH_SIMILARITY", "Watch", "WatchedPhrase", "best_match", "make_watch"]
 
 WATCH_SIMILARITY = 0.30  # about three standard deviations above unrelated claims of one discussion
 LITERAL_SIMILARITY = 0.95  # a claim that contains the very words matches, whatever its vector
@@ -55,3 +55,18 @@ def best_match(
             similarity = max(similarity, LITERAL_SIMILARITY + 0.05 * similarity)
         best = max(best, similarity)
     return best
+
+
+def make_watch(
+    name: str,
+    phrases: Sequence[str],
+    embed: Callable[[Sequence[str]], NDArray[np.float32]],
+    language_of: Callable[[str], str],
+) -> Watch:
+    """A watch whose phrases are embedded. embed: texts to (n, d) rows; language_of: ISO 639-1 of a text."""
+    rows = embed(phrases)
+    watched = [
+        WatchedPhrase(text=phrase, language=language_of(phrase), vector=row)
+        for phrase, row in zip(phrases, rows, strict=True)
+    ]
+    return Watch(name=name, phrases=watched)

@@ -4,6 +4,7 @@
     ├── SettingsError              refused at start: nothing has been read or written yet
     ├── BrokerError                the broker or a port cannot be had: try again later
     ├── InputError                 a file cannot be read: the command stops
+    ├── OutputError                a file cannot be written: the command stops, what was there stays
     └── RejectedComment            one bad record: goes to the dead letters, the stream goes on
 
 The text of each is one line for a person. Only `RejectedComment` is expected in normal operation.
@@ -14,7 +15,14 @@ from typing import Self
 
 from models import errors
 
-__all__ = ["BrokerError", "InputError", "RejectReason", "RejectedComment", "SettingsError"]
+__all__ = [
+    "BrokerError",
+    "InputError",
+    "OutputError",
+    "RejectReason",
+    "RejectedComment",
+    "SettingsError",
+]
 
 
 class SettingsError(errors.NarrawatchError):
@@ -27,6 +35,10 @@ class BrokerError(errors.NarrawatchError):
 
 class InputError(errors.NarrawatchError):
     """An input file is missing, unreadable or of a format that is not known."""
+
+
+class OutputError(errors.NarrawatchError):
+    """A folder or file cannot be made or written."""
 
 
 class RejectReason(StrEnum):

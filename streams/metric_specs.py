@@ -65,6 +65,12 @@ COMMENTS_DUPLICATE = MetricSpec(
     "comments",
     "Comments seen again, and not counted again.",
 )
+DATES_REFUSED = MetricSpec(
+    "narrawatch_comment_dates_refused_total",
+    "counter",
+    "comments",
+    "Comments taken without their date, which lies in the future of their arrival or outside 1995 to 2100.",
+)
 EMBED = MetricSpec(
     "narrawatch_embed_seconds",
     "histogram",
@@ -135,6 +141,7 @@ METRICS: tuple[MetricSpec, ...] = (
     CLAIMS,
     COMMENTS_REJECTED,
     COMMENTS_DUPLICATE,
+    DATES_REFUSED,
     EMBED,
     EMBED_BATCH,
     QUEUE,

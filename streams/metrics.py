@@ -29,6 +29,7 @@ class Metrics:
         self._claims = _counter(specs.CLAIMS, registry)
         self._rejected = _counter(specs.COMMENTS_REJECTED, registry)
         self._duplicates = _counter(specs.COMMENTS_DUPLICATE, registry)
+        self._dates_refused = _counter(specs.DATES_REFUSED, registry)
         self._embed = _histogram(specs.EMBED, registry)
         self._embed_batch = _histogram(specs.EMBED_BATCH, registry)
         self._queue = _gauge(specs.QUEUE, registry)
@@ -65,6 +66,10 @@ class Metrics:
     def duplicate(self) -> None:
         """A comment came again."""
         self._duplicates.inc()
+
+    def dates_refused(self, comments: int) -> None:
+        """So many comments were taken without their date."""
+        self._dates_refused.inc(comments)
 
     def embedded(self, seconds: float, texts: int) -> None:
         """A batch of texts was embedded."""

@@ -1,0 +1,219 @@
+"""Where the narratives lie: the sum of each narrative's rows, in flat arrays.
+
+A sum has two parts: the rows of claims still in the window, which are made anew at every review, and those of
+claims that have left it, which are settled. A narrative is known by its `uid`, a counter that never repeats;
+its slot in the arrays is reused.
+"""
+
+import heapq
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["CentroidState", "Centroids"]
+
+_FIRST_CAPACITY = 64
+_NONE = -1
+_NEVER = np.float32(-2.0)  # below any mean of inner products
+
+
+class CentroidState(msgspec.Struct, frozen=True):
+    """The arrays of `Centroids`, little endian, one entry a slot."""
+
+    next_uid: int
+    sums: bytes
+    sizes: bytes
+    settled_sums: bytes
+    settled_sizes: bytes
+    active: bytes
+    seen_ms: bytes
+    uids: bytes
+
+
+class Centroids:
+    """Sums, sizes and last activity of the narratives in hot state.
+
+    dimensions: length of a row. idle_factor: how much more similar a claim must be to a narrative that has no
+    claim left in the window. Slots are given out lowest first: equal histories have equal arrays.
+    """
+
+    def __init__(self, dimensions: int, idle_factor: float) -> None:
+        self._dimensions = dimensions
+        self._idle_factor = np.float32(idle_factor)
+        self._next_uid = 0
+        self._used = 0  # slots below this have been given out at least once
+        self._sums: NDArray[np.float32] = np.zeros((_FIRST_CAPACITY, dimensions), dtype=np.float32)
+        self._sizes: NDArray[np.float32] = np.zeros(_FIRST_CAPACITY, dtype=np.float32)
+        self._settled_sums = np.zeros_like(self._sums)
+        self._settled_sizes = np.zeros_like(self._sizes)
+        self._active: NDArray[np.bool_] = np.zeros(_FIRST_CAPACITY, dtype=np.bool_)
+        self._seen_ms: NDArray[np.int64] = np.zeros(_FIRST_CAPACITY, dtype=np.int64)
+        self._uids: NDArray[np.int64] = np.full(_FIRST_CAPACITY, _NONE, dtype=np.int64)
+        self._free: list[int] = []
+        self._slot_of: dict[int, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._slot_of)
+
+    def create(self, now_ms: int) -> int:
+        """A new narrative without claims; returns its uid."""
+        slot = self._take_slot()
+        uid, self._next_uid = self._next_uid, self._next_uid + 1
+        self._uids[slot], self._seen_ms[slot], self._active[slot] = uid, now_ms, True
+        self._slot_of[uid] = slot
+        return uid
+
+    def add(self, uid: int, row: NDArray[np.float32], now_ms: int) -> None:
+        """Count one more claim of the window to a narrative. row: (dimensions,) or the sum of several."""
+        slot = self._slot_of[uid]
+        self._sums[slot] += row
+        self._sizes[slot] += 1.0
+        self._active[slot] = True
+        self._seen_ms[slot] = max(int(self._seen_ms[slot]), now_ms)
+
+    def touch(self, uid: int, now_ms: int) -> None:
+        """A narrative was seen."""
+        slot = self._slot_of[uid]
+        self._seen_ms[slot] = max(int(self._seen_ms[slot]), now_ms)
+
+    def settle(self, uid: int, row: NDArray[np.float32]) -> None:
+        """A claim leaves the window: its row is final. `refresh` makes it count."""
+        slot = self._slot_of[uid]
+        self._settled_sums[slot] += row
+        self._settled_sizes[slot] += 1.0
+
+    def refresh(self, rows: NDArray[np.float32], owners: NDArray[np.int64]) -> None:
+        """Make all sums anew. rows: (n, dimensions) of the window; owners: (n,) uids, -1 for none."""
+        used = self._used
+        self._sums[:used], self._sizes[:used] = self._settled_sums[:used], self._settled_sizes[:used]
+        self._active[:used] = False
+        for place in np.flatnonzero(owners != _NONE).tolist():
+            slot = self._slot_of[int(owners[place])]
+            self._sums[slot] += rows[place]
+            self._sizes[slot] += 1.0
+            self._active[slot] = True
+
+    def merge(self, keep: int, gone: int) -> None:
+        """Move all of `gone` into `keep`; `gone` ceases to exist."""
+        into, out = self._slot_of[keep], self._slot_of[gone]
+        self._sums[into] += self._sums[out]
+        self._sizes[into] += self._sizes[out]
+        self._settled_sums[into] += self._settled_sums[out]
+        self._settled_sizes[into] += self._settled_sizes[out]
+        self._active[into] |= self._active[out]
+        self._seen_ms[into] = max(int(self._seen_ms[into]), int(self._seen_ms[out]))
+        self.drop(gone)
+
+    def drop(self, uid: int) -> None:
+        """Forget a narrative."""
+        slot = self._slot_of.pop(uid)
+        for array in (self._sums, self._sizes, self._settled_sums, self._settled_sizes):
+            array[slot] = 0.0
+        self._active[slot], self._uids[slot] = False, _NONE
+        heapq.heappush(self._free, slot)
+
+    def nearest(self, row: NDArray[np.float32]) -> tuple[int, float]:
+        """The uid of the narrative most similar to a row, and the similarity; -1 and -2.0 without any.
+
+        Similarity to an idle narrative is divided by the idle factor.
+        """
+        if not self._slot_of:
+            return _NONE, float(_NEVER)
+        used = self._used
+        similar = (self._sums[:used] @ row) / np.maximum(self._sizes[:used], np.float32(1.0))
+        similar[~self._active[:used]] /= self._idle_factor
+        similar[self._uids[:used] == _NONE] = _NEVER
+        best = int(similar.argmax())
+        return int(self._uids[best]), float(similar[best])
+
+    def related(self, rows: NDArray[np.float32], threshold: float) -> list[int]:
+        """Uids, ascending, of narratives that some of the rows could join, and of all active ones."""
+        used = self._used
+        if not used:
+            return []
+        wanted = self._active[:used].copy()
+        if len(rows):
+            means = self._sums[:used] / np.maximum(self._sizes[:used], 1.0)[:, None]
+            wanted |= (means @ rows.T).max(axis=1) >= threshold
+        return sorted(self._uids[:used][wanted & (self._uids[:used] != _NONE)].tolist())
+
+    def items(self, uids: list[int]) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.bool_]]:
+        """Sums (n, dimensions), sizes (n,) and whether active (n,) of some narratives."""
+        slots = np.array([self._slot_of[uid] for uid in uids], dtype=np.intp)
+        return self._sums[slots], self._sizes[slots].astype(np.float64), self._active[slots]
+
+    def mean(self, uid: int) -> NDArray[np.float32]:
+        """Mean row of a narrative, (dimensions,)."""
+        slot = self._slot_of[uid]
+        mean: NDArray[np.float32] = self._sums[slot] / self._sizes[slot]
+        return mean
+
+    def cohesion(self, uid: int) -> float:
+        """Mean similarity of a narrative's claims to one another; 1.0 for a single one.
+
+        Rows are taken to be of unit length, as they are but for claims without any terms.
+        """
+        slot = self._slot_of[uid]
+        total, size = self._sums[slot], float(self._sizes[slot])
+        return (float(total @ total) - size) / (size * (size - 1.0)) if size > 1.0 else 1.0
+
+    def idle_since(self, before_ms: int) -> list[int]:
+        """The uids of narratives last seen before that time, ascending."""
+        uids = self._uids[: self._used]
+        return sorted(uids[(uids != _NONE) & (self._seen_ms[: self._used] < before_ms)].tolist())
+
+    def _take_slot(self) -> int:
+        if self._free:
+            return heapq.heappop(self._free)
+        if self._used == len(self._sizes):
+            self._grow()
+        self._used += 1
+        return self._used - 1
+
+    def _grow(self) -> None:
+        more = len(self._sizes)
+        blank = np.zeros((more, self._dimensions), dtype=np.float32)
+        self._sums, self._settled_sums = (
+            np.vstack([self._sums, blank]),
+            np.vstack([self._settled_sums, blank]),
+        )
+        none = np.zeros(more, dtype=np.float32)
+        self._sizes, self._settled_sizes = np.append(self._sizes, none), np.append(self._settled_sizes, none)
+        self._active = np.append(self._active, np.zeros(more, dtype=np.bool_))
+        self._seen_ms = np.append(self._seen_ms, np.zeros(more, dtype=np.int64))
+        self._uids = np.append(self._uids, np.full(more, _NONE, dtype=np.int64))
+
+    def state(self) -> CentroidState:
+        """Everything that changes, to be given to `load`."""
+        used = self._used
+        return CentroidState(
+            next_uid=self._next_uid,
+            sums=self._sums[:used].astype("<f4").tobytes(),
+            sizes=self._sizes[:used].astype("<f4").tobytes(),
+            settled_sums=self._settled_sums[:used].astype("<f4").tobytes(),
+            settled_sizes=self._settled_sizes[:used].astype("<f4").tobytes(),
+            active=self._active[:used].tobytes(),
+            seen_ms=self._seen_ms[:used].astype("<i8").tobytes(),
+            uids=self._uids[:used].astype("<i8").tobytes(),
+        )
+
+    def load(self, state: CentroidState) -> None:
+        """Take over what `state` returned.  Raises ValueError when the dimensions differ."""
+        uids = np.frombuffer(state.uids, dtype="<i8")
+        used = len(uids)
+        if len(state.sums) != used * self._dimensions * 4:
+            raise ValueError(f"the snapshot is of another model: not {self._dimensions} dimensions")
+        self._used, self._next_uid = used, state.next_uid
+        while len(self._sizes) < used:
+            self._grow()
+        self._sums[:used] = np.frombuffer(state.sums, dtype="<f4").reshape(used, self._dimensions)
+        settled = np.frombuffer(state.settled_sums, dtype="<f4").reshape(used, self._dimensions)
+        self._settled_sums[:used] = settled
+        self._sizes[:used] = np.frombuffer(state.sizes, dtype="<f4")
+        self._settled_sizes[:used] = np.frombuffer(state.settled_sizes, dtype="<f4")
+        self._active[:used] = np.frombuffer(state.active, dtype=np.bool_)
+        self._seen_ms[:used] = np.frombuffer(state.seen_ms, dtype="<i8")
+        self._uids[:used] = uids
+        self._slot_of = {uid: slot for slot, uid in enumerate(uids.tolist()) if uid != _NONE}
+        self._free = [slot for slot, uid in enumerate(uids.tolist()) if uid == _NONE]

@@ -1,0 +1,70 @@
+"""The agent that reads `comments` and writes `claims`: any number of workers share its partitions.
+
+Delivery is at least once: the place in `comments` moves on only when the claims of a batch are with the
+broker. Faust acknowledges a batch of `take_events` also when its agent raises or is cancelled in the middle
+of it; each event is therefore held with a reference of our own, which is given back after delivery and only
+then. (`noack()` would do that, too, but its batches are lost after a crash.)
+
+Values are raw bytes, because Faust acknowledges and drops what it cannot decode. Judging and embedding run in
+a thread: the loop has heartbeats and commits to attend to.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import Executor
+
+from faust import App, EventT, StreamT, TopicT
+from mode.supervisors import CrashingSupervisor
+
+from streams.claim_stage import ClaimStage, Delivery
+from streams.outlets import Outlet, deliver
+from streams.settings_fields import Settings
+from streams.worker_state import WorkerState
+
+__all__ = ["add_claims_agent", "delivery_of"]
+
+
+def add_claims_agent(
+    app: App,
+    topic: TopicT[bytes],
+    stage: ClaimStage,
+    *,
+    settings: Settings,
+    outlet: Outlet,
+    executor: Executor,
+    state: WorkerState,
+) -> None:
+    """Add the agent to the app. What it cannot cope with (the broker refuses) stops the whole worker."""
+
+    async def process(events: Sequence[EventT[bytes]]) -> None:
+        for event in events:
+            event.message.incref()
+        deliveries = [delivery_of(event) for event in events]
+        state.comments_waiting = len(deliveries)
+        judgement = await asyncio.get_running_loop().run_in_executor(executor, stage.judge, deliveries)
+        await deliver(outlet, judgement.outputs)
+        stage.delivered(judgement)
+        state.comments_waiting = 0
+        for event in events:
+            state.processed(event.message.topic, event.message.partition, event.message.offset)
+            event.ack()
+
+    async def claims(stream: StreamT[bytes]) -> None:
+        within = settings.batch_wait_seconds
+        async for events in stream.take_events(settings.batch_max_comments, within=within):
+            await process(events)
+
+    app.agent(topic, name="claims", supervisor_strategy=CrashingSupervisor)(claims)
+
+
+def delivery_of(event: EventT[bytes]) -> Delivery:
+    """What came with an event; a record without a value counts as an empty one."""
+    message = event.message
+    return Delivery(
+        value=event.value or b"",
+        key=message.key,
+        topic=message.topic,
+        partition=message.partition,
+        offset=message.offset,
+        arrival_ms=round(message.timestamp * 1000),
+    )

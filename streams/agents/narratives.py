@@ -1,0 +1,216 @@
+"""The agent that reads `claims` and writes `mentions`, `narratives` and `events`.
+
+One worker owns a partition of `claims` and with it the desks that live there. Around the pure `Shard` this
+adds what the broker wants: records in, results delivered, and only then the place moved on.
+
+Nothing is kept on disk. A partition that comes to a worker brings its state along: the records before the
+committed place are read once more, and what follows from them is not said again. After a crash the results
+of the records behind that place are sent a second time; each replaces its earlier self.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor
+from datetime import UTC, datetime
+from typing import NamedTuple, ParamSpec, TypeVar
+
+from faust import App, EventT, StreamT, TopicT
+from mode.supervisors import CrashingSupervisor
+
+from streams.acks import AckLedger
+from streams.claims_log import ClaimsRecord
+from streams.desk_gauges import DeskGauges
+from streams.desks import Observed, Shard
+from streams.errors import RejectedComment
+from streams.metrics import Metrics
+from streams.outlets import Outlet, Output, deliver
+from streams.records import dead_letter, encode_dead_letter
+from streams.results import joined, outputs_of
+from streams.topics import Topic
+from streams.worker_state import WorkerState
+
+__all__ = ["NarrativesAgent", "add_narratives_agent"]
+
+_BATCH_EVENTS = 256
+_BATCH_SECONDS = 0.1
+# Records on their way from another worker's clock to here must not find that time has passed without them.
+_GRACE_MS = 1_000
+TICK_SECONDS = 0.25
+
+ReadClaims = Callable[[int, int, int], Iterator[ClaimsRecord]]
+"""Partition, first offset, end offset: the records in between."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class _Held(NamedTuple):
+    shard: Shard
+    ledger: AckLedger
+
+
+class _Taken(NamedTuple):
+    observed: list[Observed]
+    refused: list[tuple[ClaimsRecord, RejectedComment]]
+
+
+def _now_ms() -> int:
+    return round(time.time() * 1000)
+
+
+class NarrativesAgent:
+    """The shards of this worker. Everything runs on one loop, the engines in the thread of `executor`.
+
+    make_shard: an empty shard; read_claims: see `streams.claims_log`; clock: epoch ms.
+    """
+
+    def __init__(
+        self,
+        topic: str,
+        make_shard: Callable[[], Shard],
+        read_claims: ReadClaims,
+        *,
+        outlet: Outlet,
+        executor: Executor,
+        metrics: Metrics,
+        gauges: DeskGauges,
+        state: WorkerState,
+        clock: Callable[[], int] = _now_ms,
+    ) -> None:
+        self._topic = topic
+        self._make_shard = make_shard
+        self._read_claims = read_claims
+        self._outlet = outlet
+        self._executor = executor
+        self._metrics = metrics
+        self._gauges = gauges
+        self._state = state
+        self._clock = clock
+        self._held: dict[int, _Held] = {}
+        self._lock = asyncio.Lock()
+
+    async def process(self, events: Sequence[EventT[bytes]]) -> None:
+        """Take some events; they are acknowledged when what they lead to is with the broker."""
+        for event in events:
+            event.message.incref()  # ours, see `streams.agents.claims`
+        partitions: dict[int, list[EventT[bytes]]] = {}
+        for event in events:
+            partitions.setdefault(event.message.partition, []).append(event)
+        async with self._lock:
+            for partition, own in partitions.items():
+                await self._guarded(partition, self._process(partition, own))
+            await self._show(only_when_due=True)
+
+    async def tick(self) -> None:
+        """Release what has waited long enough, and show the gauges. To be called a few times a second."""
+        async with self._lock:
+            now = self._clock() - _GRACE_MS
+            for partition, held in list(self._held.items()):
+                if held.shard.waiting:
+                    await self._guarded(partition, self._advance(partition, held, now))
+            await self._show(only_when_due=False)
+
+    async def assigned(self, committed: dict[int, int]) -> None:
+        """These partitions are this worker's, from these offsets on; all others are not any more."""
+        async with self._lock:
+            for partition in self._held.keys() - committed.keys():
+                self._drop(partition)
+            for partition, offset in committed.items():
+                await self._guarded(partition, self._catch_up(partition, offset))
+            await self._show(only_when_due=False)
+
+    async def _process(self, partition: int, events: Sequence[EventT[bytes]]) -> None:
+        held = await self._catch_up(partition, events[0].message.offset)
+        fresh = []
+        for event in events:
+            offset = event.message.offset
+            if offset >= held.shard.next_offset or offset in held.ledger:
+                held.ledger.hold(offset, event)
+            else:
+                event.ack()  # a rebalance brought it back; it is done
+            if offset >= held.shard.next_offset:
+                written_ms = round(event.message.timestamp * 1000)
+                fresh.append(ClaimsRecord(offset, written_ms, event.value or b""))
+        taken = await self._in_thread(_take, held.shard, fresh)
+        await self._tell(partition, held, taken)
+
+    async def _advance(self, partition: int, held: _Held, now_ms: int) -> None:
+        observed = await self._in_thread(held.shard.advance, now_ms)
+        await self._tell(partition, held, _Taken(observed, []))
+
+    async def _catch_up(self, partition: int, offset: int) -> _Held:
+        """The shard as it is after all records before `offset`."""
+        if partition not in self._held:
+            ledger = AckLedger(lambda done: self._state.processed(self._topic, partition, done))
+            self._held[partition] = _Held(self._make_shard(), ledger)
+        held = self._held[partition]
+        if offset > held.shard.next_offset:
+            records = self._read_claims(partition, held.shard.next_offset, offset)
+            await self._in_thread(held.shard.rebuild, records)
+            held.shard.next_offset = offset
+            self._gauges.touch((held.shard, desk) for desk in held.shard.desks)
+        return held
+
+    async def _tell(self, partition: int, held: _Held, taken: _Taken) -> None:
+        """Deliver what was found, count it, and let the events go."""
+        outcomes = joined((one.batch.desk, one.outcome) for one in taken.observed)
+        outputs = [output for desk, outcome in outcomes.items() for output in outputs_of(desk, outcome)]
+        outputs += [self._put_aside(partition, *refused) for refused in taken.refused]
+        await deliver(self._outlet, outputs)
+        for _, rejection in taken.refused:
+            self._metrics.rejected(rejection.reason)
+        self._gauges.count(taken.observed)
+        self._gauges.touch((held.shard, desk) for desk in outcomes)
+        for offset in [one.offset for one in taken.observed] + [record.offset for record, _ in taken.refused]:
+            held.ledger.done(offset)
+        self._state.claims_waiting = sum(one.shard.waiting for one in self._held.values())
+
+    async def _guarded(self, partition: int, work: Awaitable[object]) -> None:
+        """A shard whose results may not have been told is worth nothing: it is rebuilt before it goes on."""
+        complete = False
+        try:
+            await work
+            complete = True
+        finally:
+            if not complete:
+                self._drop(partition)
+
+    def _drop(self, partition: int) -> None:
+        held = self._held.pop(partition, None)
+        if held is not None:
+            self._gauges.forget(held.shard)
+
+    async def _show(self, *, only_when_due: bool) -> None:
+        if self._gauges.is_due or not only_when_due:
+            await self._in_thread(self._gauges.show)
+
+    def _put_aside(self, partition: int, record: ClaimsRecord, rejection: RejectedComment) -> Output:
+        rejection.at(self._topic, partition, record.offset)
+        letter = dead_letter(record.value, rejection, at=datetime.fromtimestamp(self._clock() / 1000, UTC))
+        return Output(Topic.DEAD_LETTERS, None, encode_dead_letter(letter))
+
+    async def _in_thread(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._executor, lambda: function(*args, **kwargs))
+
+
+def add_narratives_agent(app: App, topic: TopicT[bytes], agent: NarrativesAgent) -> None:
+    """Add the agent and its clock to the app. What it cannot cope with stops the whole worker."""
+
+    async def narratives(stream: StreamT[bytes]) -> None:
+        async for events in stream.take_events(_BATCH_EVENTS, within=_BATCH_SECONDS):
+            await agent.process(events)
+
+    app.agent(topic, name="narratives", supervisor_strategy=CrashingSupervisor)(narratives)
+    app.timer(TICK_SECONDS)(agent.tick)
+
+
+def _take(shard: Shard, records: Iterable[ClaimsRecord]) -> _Taken:
+    taken = _Taken([], [])
+    for record in records:
+        try:
+            taken.observed.extend(shard.take(record))
+        except RejectedComment as rejection:
+            taken.refused.append((record, rejection))
+    return taken

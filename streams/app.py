@@ -1,0 +1,179 @@
+"""The Faust app: its topics, its two agents and what they share. Building it starts nothing.
+
+Faust moves the records and knows who owns which partition; what is decided is in `streams.claim_stage` and
+`streams.desks`. It keeps no tables (state is rebuilt from the topic of claims), makes no topics (see
+`streams.topics`) and serves no pages.
+"""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+import faust
+from faust import TopicT
+from faust.types import TP
+from kafka import TopicPartition
+from prometheus_client import CollectorRegistry
+
+from models.embedding import Embedder, load_embedder
+from models.language import LanguageDetector
+from models.preparation import ClaimMaker
+from streams.agents.claims import add_claims_agent
+from streams.agents.narratives import NarrativesAgent, add_narratives_agent
+from streams.author_key import resolve_author_key
+from streams.claim_stage import ClaimStage
+from streams.claims_log import read_claims
+from streams.connection import open_consumer
+from streams.desk_gauges import DeskGauges
+from streams.desks import Shard
+from streams.engines import EngineMaker
+from streams.faust_options import faust_options
+from streams.metrics import Metrics
+from streams.narrative_series import NarrativeSeries
+from streams.ordering import PartitionMerge
+from streams.outlets import FaustOutlet
+from streams.settings_fields import Settings
+from streams.topics import Topic, topic_name
+from streams.worker_state import Place, WorkerState
+
+__all__ = ["create_app"]
+
+_BUFFERED_EVENTS = 512  # beside the batch in hand; a comment may have a megabyte
+_REPORT_SECONDS = 1.0
+
+
+def create_app(
+    settings: Settings,
+    *,
+    embedder: Embedder | None = None,
+    metrics: Metrics | None = None,
+    comment_partitions: int | None = None,
+    on_assigned: Callable[[], None] = lambda: None,
+) -> faust.App:
+    """The app of one worker, not started.
+
+    embedder: by default the one of the settings, which is loaded here and takes seconds; metrics: by default
+    on a registry of their own; comment_partitions: of the topic as the broker has it, by default as the
+    settings say; on_assigned: called whenever this worker has its partitions and their state.
+    Raises SettingsError or ModelError when the settings cannot be met.
+    """
+    embedder = embedder or load_embedder(settings.model, cache_dir=settings.cache_dir)
+    metrics = metrics or Metrics(CollectorRegistry())
+    author_key = resolve_author_key(settings)
+    app = _bare_app(settings)
+    state = WorkerState(metrics)
+    outlet = FaustOutlet(app, settings)
+    detector = LanguageDetector()
+    embedding = ThreadPoolExecutor(1, thread_name_prefix="embedding")
+    clustering = ThreadPoolExecutor(1, thread_name_prefix="clustering")
+    add_claims_agent(
+        app,
+        _source(app, settings, Topic.COMMENTS),
+        ClaimStage(settings, ClaimMaker(embedder, detector), metrics, author_key=author_key),
+        settings=settings,
+        outlet=outlet,
+        executor=embedding,
+        state=state,
+    )
+    make_engine = EngineMaker(settings, embedder, detector)
+
+    def make_shard() -> Shard:
+        merge = PartitionMerge[Any](
+            range(comment_partitions or settings.partitions), lateness_seconds=settings.lateness_seconds
+        )
+        return Shard(make_engine, dimensions=embedder.dimensions, merge=merge)
+
+    narratives = NarrativesAgent(
+        topic_name(settings, Topic.CLAIMS),
+        make_shard,
+        partial(read_claims, settings),
+        outlet=outlet,
+        executor=clustering,
+        metrics=metrics,
+        gauges=DeskGauges(metrics, NarrativeSeries(metrics, top=settings.top_narratives)),
+        state=state,
+    )
+    add_narratives_agent(app, _source(app, settings, Topic.CLAIMS), narratives)
+    _follow_assignment(app, settings, narratives, state, on_assigned)
+    _report_regularly(app, state)
+
+    async def shutdown(_: object, **_kwargs: object) -> None:
+        for executor in (embedding, clustering):
+            executor.shutdown(wait=False, cancel_futures=True)
+
+    app.on_before_shutdown.connect(shutdown)
+    return app
+
+
+def _bare_app(settings: Settings) -> faust.App:
+    return faust.App(
+        settings.app_id,
+        **faust_options(settings),
+        store="memory://",
+        datadir=settings.cache_dir / "faust",  # made by Faust at the start, and left empty
+        autodiscover=False,
+        stream_buffer_maxsize=_BUFFERED_EVENTS,
+        # What is in hand at a rebalance or at the end is not acknowledged and comes again: effects are
+        # idempotent, and claims that wait to be put in order must not hold a rebalance up.
+        stream_wait_empty=False,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        web_enabled=False,
+        web_bind="127.0.0.1",
+        web_tables_enabled=False,
+    )
+
+
+def _source(app: faust.App, settings: Settings, topic: Topic) -> TopicT[bytes]:
+    return app.topic(
+        topic_name(settings, topic),
+        key_type=bytes,
+        value_type=bytes,
+        key_serializer="raw",
+        value_serializer="raw",
+        allow_empty=True,
+    )
+
+
+def _follow_assignment(
+    app: faust.App,
+    settings: Settings,
+    narratives: NarrativesAgent,
+    state: WorkerState,
+    on_assigned: Callable[[], None],
+) -> None:
+    claims = topic_name(settings, Topic.CLAIMS)
+
+    async def take_over(assigned: set[TP]) -> None:
+        places = [(place.topic, place.partition) for place in assigned]
+        committed = await asyncio.to_thread(_committed, settings, places)
+        state.assigned(committed)
+        await narratives.assigned(
+            {partition: offset for (topic, partition), offset in committed.items() if topic == claims}
+        )
+        on_assigned()
+
+    async def assigned(_: object, assigned: set[TP], **_kwargs: object) -> None:
+        # Not here and now: the group waits for the end of this callback. Records wait for the agent's lock.
+        app.add_future(take_over(assigned))
+
+    app.on_partitions_assigned.connect(assigned)
+
+
+def _committed(settings: Settings, places: list[Place]) -> dict[Place, int]:
+    """Where the group of workers is in each partition."""
+    if not places:
+        return {}
+    with open_consumer(settings, group_id=settings.app_id) as consumer:
+        return {place: consumer.committed(TopicPartition(*place)) or 0 for place in places}
+
+
+def _report_regularly(app: faust.App, state: WorkerState) -> None:
+    async def report() -> None:
+        assigned = app.consumer.assignment()
+        known = {(place.topic, place.partition): app.consumer.highwater(place) for place in assigned}
+        state.report(known, {place: end for place, end in known.items() if end is not None})
+
+    app.timer(_REPORT_SECONDS)(report)

@@ -1,0 +1,224 @@
+"""The first half of the worker as a plain object: comments as bytes in, records of claims out.
+
+It knows no Kafka and no event loop: `streams.agents.claims` calls it in a thread and delivers what it
+returns. Nothing of a comment can make it fail: what cannot be processed becomes a dead letter with its bytes,
+its place, the reason and the cause.
+"""
+
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from models.errors import NarrawatchError
+from models.preparation import ClaimMaker, Draft
+from models.types import Claim
+from streams.comments import Comment, decode_comment
+from streams.errors import RejectedComment, RejectReason
+from streams.metrics import Metrics
+from streams.originals import original_of
+from streams.outlets import Output
+from streams.records import ClaimBatch, dead_letter, encode_claims, encode_dead_letter
+from streams.settings_fields import Settings
+from streams.topics import Topic
+
+__all__ = ["ClaimStage", "Delivery", "Judgement", "StageError"]
+
+REMEMBERED_COMMENTS = 100_000  # about 20 MB
+# So many in a row are no bad comments but a broken worker: better that it stops than that it empties the
+# topic into the dead letters.
+MAX_FAILURES_IN_A_ROW = 100
+
+_logger = logging.getLogger(__name__)
+
+_Key = tuple[str, str, str]  # desk, source, id
+
+
+class StageError(NarrawatchError):
+    """Comment after comment fails: the fault is not theirs."""
+
+
+class Delivery(NamedTuple):
+    """A record of the topic `comments` as it came. arrival_ms: when the broker had it, epoch ms."""
+
+    value: bytes
+    key: bytes | None
+    topic: str
+    partition: int
+    offset: int
+    arrival_ms: int
+
+
+class Judgement(NamedTuple):
+    """What became of a batch: records to send, in order, and what to count once they are delivered."""
+
+    outputs: list[Output]
+    accepted: list[_Key]
+    rejected: list[RejectReason]
+    duplicates: int
+    dates_refused: int
+
+
+class _Accepted(NamedTuple):
+    delivery: Delivery
+    key: _Key
+    drafts: list[Draft]
+    date_refused: bool
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class ClaimStage:
+    """Judges comments, splits them into claims and embeds these. Not for several threads at once.
+
+    author_key: of the hashes that stand for authors. clock: when a dead letter was put aside.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        maker: ClaimMaker,
+        metrics: Metrics,
+        *,
+        author_key: bytes,
+        clock: Callable[[], datetime] = _now,
+    ) -> None:
+        self._settings = settings
+        self._maker = maker
+        self._metrics = metrics
+        self._author_key = author_key
+        self._clock = clock
+        self._seen: OrderedDict[_Key, None] = OrderedDict()
+        self._failures_in_a_row = 0
+
+    def judge(self, deliveries: Sequence[Delivery]) -> Judgement:
+        """Judge and embed a batch; the records of accepted comments are in the order of the batch.
+
+        May take seconds. Raises StageError when comments fail one after the other.
+        """
+        accepted: list[_Accepted] = []
+        rejections: list[tuple[Delivery, RejectedComment]] = []
+        batch: set[_Key] = set()
+        duplicates = 0
+        for delivery in deliveries:
+            try:
+                one = self._read(delivery)
+            except RejectedComment as rejection:
+                rejections.append((delivery, rejection))
+                continue
+            if one.key in self._seen or one.key in batch:
+                duplicates += 1
+                continue
+            batch.add(one.key)
+            accepted.append(one)
+        claims = self._embed(accepted, rejections)
+        kept = [(one, found) for one, found in zip(accepted, claims, strict=True) if found is not None]
+        outputs = [self._record(one, found) for one, found in kept]
+        outputs += [self._put_aside(delivery, rejection) for delivery, rejection in rejections]
+        return Judgement(
+            outputs=outputs,
+            accepted=[one.key for one, _ in kept],
+            rejected=[rejection.reason for _, rejection in rejections],
+            duplicates=duplicates,
+            dates_refused=sum(one.date_refused for one, _ in kept),
+        )
+
+    def delivered(self, judgement: Judgement) -> None:
+        """Count a judgement whose records have arrived; only now are its comments known as seen."""
+        for reason in judgement.rejected:
+            self._metrics.rejected(reason)
+        for _ in range(judgement.duplicates):
+            self._metrics.duplicate()
+        self._metrics.dates_refused(judgement.dates_refused)
+        for key in judgement.accepted:
+            self._seen[key] = None
+            self._seen.move_to_end(key)
+        while len(self._seen) > REMEMBERED_COMMENTS:
+            self._seen.popitem(last=False)
+
+    def _read(self, delivery: Delivery) -> _Accepted:
+        """Raises RejectedComment, whatever goes wrong."""
+        try:
+            comment = decode_comment(delivery.value, self._settings.max_comment_bytes)
+            return self._draft(delivery, comment)
+        except RejectedComment:
+            raise
+        except Exception as error:  # of this comment alone: it is put aside with the cause
+            raise self._failure(error) from error
+
+    def _draft(self, delivery: Delivery, comment: Comment) -> _Accepted:
+        original = original_of(
+            comment,
+            author_key=self._author_key,
+            arrival_ms=delivery.arrival_ms,
+            future_tolerance_seconds=self._settings.future_tolerance_seconds,
+        )
+        drafts = self._maker.draft(original)
+        if not drafts:
+            raise RejectedComment(RejectReason.EMPTY_TEXT, "nothing readable is left of the text")
+        refused = comment.date_rejected or original.created_at_ms != comment.created_at_ms
+        key = (comment.desk or self._settings.desk, comment.source, comment.id)
+        return _Accepted(delivery, key, drafts, refused)
+
+    def _embed(
+        self, accepted: Sequence[_Accepted], rejections: list[tuple[Delivery, RejectedComment]]
+    ) -> list[list[Claim] | None]:
+        """The claims of each comment, None for one that failed; those are added to `rejections`."""
+        try:
+            claims = self._embed_together([one.drafts for one in accepted])
+        except Exception as error:  # one of them, or the model: found out below, and then told
+            _logger.warning("embedding %d comments failed (%s): going one by one", len(accepted), error)
+            return [self._embed_alone(one, rejections) for one in accepted]
+        self._failures_in_a_row = 0
+        return list(claims)
+
+    def _embed_alone(
+        self, one: _Accepted, rejections: list[tuple[Delivery, RejectedComment]]
+    ) -> list[Claim] | None:
+        try:
+            claims = self._embed_together([one.drafts])[0]
+        except Exception as error:  # the comment is put aside with the cause
+            rejections.append((one.delivery, self._failure(error)))
+            return None
+        self._failures_in_a_row = 0
+        return claims
+
+    def _embed_together(self, drafts: Sequence[Sequence[Draft]]) -> list[list[Claim]]:
+        texts = sum(draft.asserts for group in drafts for draft in group)
+        begun = time.perf_counter()
+        claims = self._maker.embed(drafts)
+        if texts:
+            self._metrics.embedded(time.perf_counter() - begun, texts)
+        return claims
+
+    def _failure(self, error: Exception) -> RejectedComment:
+        """Raises StageError instead when it is one too many."""
+        self._failures_in_a_row += 1
+        if self._failures_in_a_row > MAX_FAILURES_IN_A_ROW:
+            cause = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+            raise StageError(f"{MAX_FAILURES_IN_A_ROW} comments failed in a row, the last with {cause}")
+        rejection = RejectedComment(RejectReason.FAILED, "a step failed on this comment")
+        rejection.__cause__ = error
+        return rejection
+
+    def _record(self, one: _Accepted, claims: list[Claim]) -> Output:
+        desk, source, comment_id = one.key
+        batch = ClaimBatch(
+            desk=desk,
+            source=source,
+            comment_id=comment_id,
+            partition=one.delivery.partition,
+            offset=one.delivery.offset,
+            arrival_ms=one.delivery.arrival_ms,
+            claims=claims,
+        )
+        return Output(Topic.CLAIMS, desk.encode(), encode_claims(batch))
+
+    def _put_aside(self, delivery: Delivery, rejection: RejectedComment) -> Output:
+        rejection.at(delivery.topic, delivery.partition, delivery.offset)
+        letter = dead_letter(delivery.value, rejection, at=self._clock(), key=delivery.key)
+        return Output(Topic.DEAD_LETTERS, None, encode_dead_letter(letter))

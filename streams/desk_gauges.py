@@ -1,0 +1,92 @@
+"""What the metrics say of the desks: counted as it happens, and shown about once a second.
+
+To look at all narratives of a desk costs more than to add a comment to one, hence the pause in between.
+"""
+
+import time
+from collections.abc import Callable, Iterable
+
+from models.outcome import NarrativeView, State
+from streams.desks import Observed, Shard
+from streams.metrics import Metrics
+from streams.narrative_series import NarrativeSeries, NarrativeStats
+
+__all__ = ["SHOW_SECONDS", "DeskGauges"]
+
+SHOW_SECONDS = 1.0
+
+
+class DeskGauges:
+    """Not for several threads at once. clock: seconds since the epoch."""
+
+    def __init__(
+        self, metrics: Metrics, series: NarrativeSeries, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._metrics = metrics
+        self._series = series
+        self._clock = clock
+        self._touched: dict[str, Shard] = {}
+        self._arrivals_ms: list[int] = []  # of comments that have not been shown
+        self._shown = 0.0
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the last time is a second ago."""
+        return self._clock() - self._shown >= SHOW_SECONDS
+
+    def count(self, observed: Iterable[Observed]) -> None:
+        """Count what engines made of comments."""
+        for _, batch, outcome in observed:
+            if outcome.duplicates:
+                self._metrics.duplicate()
+                continue
+            self._metrics.comment(batch.desk, len(batch.claims))
+            for event in outcome.events:
+                self._metrics.event(batch.desk, event.type.value)
+            for match in outcome.matches:
+                self._metrics.watch_match(batch.desk, match.watch)
+            self._arrivals_ms.append(batch.arrival_ms)
+
+    def touch(self, desks: Iterable[tuple[Shard, str]]) -> None:
+        """These desks have something new to show."""
+        for shard, desk in desks:
+            self._touched[desk] = shard
+
+    def show(self) -> None:
+        """Show the desks that were touched."""
+        for desk, shard in self._touched.items():
+            views = shard.narratives(desk)
+            self._metrics.narratives(desk, _by_state(views))
+            self._series.show(desk, [_stats(view) for view in views if view.state is State.EMERGED])
+        now = self._clock()
+        for arrival_ms in self._arrivals_ms:
+            self._metrics.delay(now - arrival_ms / 1000)
+        self._touched.clear()
+        self._arrivals_ms.clear()
+        self._shown = now
+
+    def forget(self, shard: Shard) -> None:
+        """The desks of this shard belong to another worker now."""
+        for desk in shard.desks:
+            self._touched.pop(desk, None)
+            self._series.retire_desk(desk)
+            self._metrics.forget_desk(desk)
+
+
+def _by_state(views: Iterable[NarrativeView]) -> dict[str, int]:
+    counts = {state.value: 0 for state in State}
+    for view in views:
+        counts[view.state.value] += 1
+    return counts
+
+
+def _stats(view: NarrativeView) -> NarrativeStats:
+    """Without a judged stance every mention counts as support."""
+    return NarrativeStats(
+        narrative_id=view.narrative_id,
+        label=view.label,
+        language=max(view.languages, key=lambda one: (view.languages[one], one), default=""),
+        kind=view.kind.value,
+        supporting=view.mentions if view.supporting is None else view.supporting,
+        rebutting=view.rebutting or 0,
+    )

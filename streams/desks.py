@@ -1,0 +1,122 @@
+"""The second half of the worker as a plain object: the desks of one partition of `claims`.
+
+A desk lives in one partition, and its engine sees all of its claims in the order that `streams.ordering`
+gives them. The state is a function of the partition's records alone: a `Shard` that is fed them from the
+beginning is the shard that was lost with another worker.
+"""
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from models.engine import Engine
+from models.outcome import NarrativeView, Outcome
+from streams.claims_log import ClaimsRecord
+from streams.errors import RejectedComment, RejectReason
+from streams.ordering import PartitionMerge
+from streams.records import ClaimBatch, decode_claims
+
+__all__ = ["Observed", "Shard"]
+
+_BYTES_PER_NUMBER = 2  # vectors travel as float16
+
+_logger = logging.getLogger(__name__)
+
+
+class Observed(NamedTuple):
+    """What the engine made of one comment. offset: of its record in `claims`."""
+
+    offset: int
+    batch: ClaimBatch
+    outcome: Outcome
+
+
+class Shard:
+    """The desks of a partition of `claims`. Not for several threads at once.
+
+    make_engine: the engine of a desk; dimensions: of its vectors; merge: a new one for this shard.
+    `next_offset` is the first offset that it has not been given.
+    """
+
+    def __init__(
+        self,
+        make_engine: Callable[[str], Engine],
+        *,
+        dimensions: int,
+        merge: PartitionMerge[tuple[int, ClaimBatch]],
+    ) -> None:
+        self._make_engine = make_engine
+        self._vector_bytes = dimensions * _BYTES_PER_NUMBER
+        self._merge = merge
+        self._engines: dict[str, Engine] = {}
+        self.next_offset = 0
+
+    @property
+    def desks(self) -> list[str]:
+        """The desks it has heard of."""
+        return list(self._engines)
+
+    @property
+    def waiting(self) -> int:
+        """How many comments wait to be put in order."""
+        return len(self._merge)
+
+    def take(self, record: ClaimsRecord) -> list[Observed]:
+        """Take the next record; what comes out may be about earlier ones.
+
+        Raises RejectedComment for a record that no worker of this model wrote; it is left out.
+        """
+        self.next_offset = max(self.next_offset, record.offset + 1)
+        batch = decode_claims(record.value)
+        self._check(batch)
+        released = self._merge.push(
+            (record.offset, batch),
+            partition=batch.partition,
+            created_at_ms=batch.claims[0].created_at_ms,
+            author=batch.claims[0].author,
+            sent_ms=batch.arrival_ms,
+            now_ms=record.written_ms,
+        )
+        return [self._observe(offset, one) for offset, one in released]
+
+    def advance(self, now_ms: int) -> list[Observed]:
+        """What has waited long enough at this time (epoch ms)."""
+        return [self._observe(offset, one) for offset, one in self._merge.advance(now_ms)]
+
+    def rebuild(self, records: Iterable[ClaimsRecord]) -> int:
+        """Take records that were taken before, by a worker that is gone; returns how many.
+
+        Nothing is said of what comes out: it was said then.
+        """
+        taken = foreign = 0
+        for record in records:
+            try:
+                self.take(record)
+            except RejectedComment:
+                foreign += 1
+            taken += 1
+        if foreign:
+            _logger.warning("%d records of claims are not of this model: left out", foreign)
+        return taken
+
+    def narratives(self, desk: str) -> list[NarrativeView]:
+        """The narratives of a desk that are in memory."""
+        return self._engines[desk].narratives()
+
+    def _observe(self, offset: int, batch: ClaimBatch) -> Observed:
+        if batch.desk not in self._engines:
+            self._engines[batch.desk] = self._make_engine(batch.desk)
+        return Observed(offset, batch, self._engines[batch.desk].observe([batch.claims]))
+
+    def _check(self, batch: ClaimBatch) -> None:
+        """Vectors of another model have no place in this one's space."""
+        if not batch.claims:
+            raise RejectedComment(RejectReason.INVALID_RECORD, "a record of no claims")
+        wrong = next((len(c.vector) for c in batch.claims if len(c.vector) not in (0, self._vector_bytes)), None)
+        if wrong is not None:
+            raise RejectedComment(
+                RejectReason.INVALID_RECORD,
+                f"vectors of {wrong // _BYTES_PER_NUMBER} dimensions,"
+                f" the model's have {self._vector_bytes // _BYTES_PER_NUMBER}",
+            )
+

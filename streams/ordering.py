@@ -1,0 +1,137 @@
+"""Puts records of several partitions back into the order of event time, with a bounded wait.
+
+Comments are embedded by several workers, so what one person wrote after another may arrive before it. The
+merge keeps the order inside a partition as it is and interleaves partitions by event time, like the merge of
+sorted lists: a record is released when every partition that is still talking has come as far as that record.
+
+Time is passed in and should be that of the records (when the claims were written to their topic), plus a
+clock for when nothing comes. Then what is released, and in which order, depends on the records alone: a
+worker that reads the topic again releases the same.
+"""
+
+import heapq
+from collections import deque
+from collections.abc import Iterable
+from typing import Generic, NamedTuple, TypeVar
+
+from models.clock import EventClock
+
+__all__ = ["IDLE_SECONDS", "MAX_WAITING_RECORDS", "PartitionMerge"]
+
+IDLE_SECONDS = 2.0  # silence after which nobody waits for a partition that is up to date
+# A worker that is behind pauses for as long as a batch takes, and it is behind by at least that much: the
+# patience with a partition grows with how old its comments are when they come.
+_PATIENCE_PER_DELAY = 2.0
+MAX_WAITING_RECORDS = 20_000  # about 100 MB of claims; beyond, the earliest go without waiting
+
+T = TypeVar("T")
+
+
+class _Waiting(NamedTuple, Generic[T]):
+    event_ms: int
+    partition: int
+    serial: int  # in the order of arrival; unique, so that `item` is never compared
+    item: T
+
+
+class _Partition:
+    """What is known of one partition. Times are epoch ms."""
+
+    def __init__(self, heard_ms: int) -> None:
+        self.clock = EventClock()
+        self.latest_ms: int | None = None  # event time it has reached; None until it delivers
+        self.heard_ms = heard_ms
+        self.patience_ms = 0.0
+
+
+class PartitionMerge(Generic[T]):
+    """The merge of the partitions of one topic. Deterministic; holds at most `max_waiting` records.
+
+    partitions: all that may deliver; none of them is given up before it had a chance to.
+    lateness_seconds: the longest that a record waits, in the time that is passed in.
+    """
+
+    def __init__(
+        self,
+        partitions: Iterable[int],
+        *,
+        lateness_seconds: float,
+        max_waiting: int = MAX_WAITING_RECORDS,
+    ) -> None:
+        self._expected = list(partitions)
+        self._lateness_ms = lateness_seconds * 1000
+        self._max_waiting = max_waiting
+        self._partitions: dict[int, _Partition] = {}
+        self._heap: list[_Waiting[T]] = []
+        self._arrivals: deque[tuple[int, int]] = deque()  # (serial, arrival ms), the oldest first
+        self._waiting: set[int] = set()  # serials
+        self._serial = 0
+        self._now_ms: int | None = None
+
+    def __len__(self) -> int:
+        """Records that wait."""
+        return len(self._heap)
+
+    def push(
+        self, item: T, *, partition: int, created_at_ms: int | None, author: str, sent_ms: int, now_ms: int
+    ) -> list[T]:
+        """Add a record; returns what is released, in order.
+
+        created_at_ms: event time, None if unknown; author: whose date it is (see `EventClock`).
+        sent_ms: when the record entered the first partition, which tells how far behind its reader is.
+        """
+        released = self.advance(now_ms)
+        now = self._now(now_ms)
+        if not self._partitions:
+            self._partitions = {number: _Partition(now) for number in self._expected}
+        place = self._partitions.setdefault(partition, _Partition(now))
+        place.heard_ms = now
+        place.patience_ms = self._patience_ms(now - sent_ms)
+        # The clock never runs backwards: the order inside a partition stays as it is.
+        place.latest_ms = place.clock.advance(created_at_ms, author)
+        heapq.heappush(self._heap, _Waiting(place.latest_ms, partition, self._serial, item))
+        self._arrivals.append((self._serial, now))
+        self._waiting.add(self._serial)
+        self._serial += 1
+        return released + self._release(now)
+
+    def advance(self, now_ms: int) -> list[T]:
+        """What is released because time has passed. Releasing in small steps or at once is the same."""
+        return self._release(self._now(now_ms))
+
+    def _now(self, now_ms: int) -> int:
+        self._now_ms = now_ms if self._now_ms is None else max(self._now_ms, now_ms)
+        return self._now_ms
+
+    def _patience_ms(self, delay_ms: float) -> float:
+        return min(max(IDLE_SECONDS * 1000, _PATIENCE_PER_DELAY * delay_ms), self._lateness_ms)
+
+    def _release(self, now: int) -> list[T]:
+        released = []
+        bound = self._bound(now)
+        while self._heap and (
+            bound is None
+            or self._heap[0].event_ms <= bound
+            or len(self._heap) > self._max_waiting
+            or self._someone_waited_too_long(now)
+        ):
+            first = heapq.heappop(self._heap)
+            self._waiting.discard(first.serial)
+            released.append(first.item)
+        return released
+
+    def _bound(self, now: int) -> float | None:
+        """The event time that all talking partitions have reached; None when all are silent."""
+        longest = max((place.patience_ms for place in self._partitions.values()), default=0.0)
+        reached = [
+            float("-inf") if place.latest_ms is None else place.latest_ms
+            for place in self._partitions.values()
+            if now - place.heard_ms < (longest if place.latest_ms is None else place.patience_ms)
+        ]
+        return min(reached, default=None)
+
+    def _someone_waited_too_long(self, now: int) -> bool:
+        """The record that waits longest takes with it all that precede it, so that order is kept."""
+        while self._arrivals and self._arrivals[0][0] not in self._waiting:
+            self._arrivals.popleft()
+        return bool(self._arrivals) and now - self._arrivals[0][1] >= self._lateness_ms

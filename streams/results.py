@@ -1,0 +1,119 @@
+"""What the engine says as records of the topics `mentions`, `narratives` and `events`: JSON, flat, with the desk.
+
+`narratives` is compacted: a reader of that topic alone knows every narrative. One that has merged leaves a
+`MergedNarrative` under its key, which names the one that lives on.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+import msgspec
+
+from models.outcome import Event, EventType, Mention, NarrativeView, Outcome
+from streams.errors import RejectedComment, RejectReason
+from streams.outlets import Output
+from streams.topics import Topic
+
+__all__ = [
+    "EventRecord",
+    "MentionRecord",
+    "MergedNarrative",
+    "NarrativeRecord",
+    "decode_narrative",
+    "joined",
+    "narrative_key",
+    "outputs_of",
+]
+
+
+class MentionRecord(Mention, frozen=True, kw_only=True):
+    """A mention; a later one of the same desk, narrative, source and comment replaces it."""
+
+    desk: str
+
+
+class EventRecord(Event, frozen=True, kw_only=True):
+    """An event. After a crash of a worker the same event may come again, equal in every field."""
+
+    desk: str
+
+
+class NarrativeRecord(NarrativeView, frozen=True, kw_only=True):
+    """The last state of a narrative."""
+
+    desk: str
+
+
+class MergedNarrative(msgspec.Struct, frozen=True, kw_only=True):
+    """The last state of a narrative that became part of another; `into` may have merged since, too."""
+
+    desk: str
+    narrative_id: str
+    into: str
+    state: Literal["merged"] = "merged"
+
+
+class _State(msgspec.Struct):
+    state: str
+
+
+_encode = msgspec.json.Encoder().encode
+_state_decoder = msgspec.json.Decoder(_State)
+_narrative_decoder = msgspec.json.Decoder(NarrativeRecord)
+_merged_decoder = msgspec.json.Decoder(MergedNarrative)
+
+
+def outputs_of(desk: str, outcome: Outcome) -> list[Output]:
+    """The records of one outcome, events last: who hears of an event finds the narrative already there."""
+    outputs = [
+        Output(Topic.MENTIONS, desk.encode(), _encode(MentionRecord(desk=desk, **_fields(mention))))
+        for mention in outcome.mentions
+    ]
+    for narrative_id, view in outcome.changed.items():
+        record = NarrativeRecord(desk=desk, **_fields(view))
+        outputs.append(Output(Topic.NARRATIVES, narrative_key(desk, narrative_id), _encode(record)))
+    for event in outcome.events:
+        if event.type is EventType.MERGED and event.into is not None:
+            merged = MergedNarrative(desk=desk, narrative_id=event.narrative_id, into=event.into)
+            key = narrative_key(desk, event.narrative_id)
+            outputs.append(Output(Topic.NARRATIVES, key, _encode(merged)))
+    outputs += [
+        Output(Topic.EVENTS, desk.encode(), _encode(EventRecord(desk=desk, **_fields(event))))
+        for event in outcome.events
+    ]
+    return outputs
+
+
+def joined(outcomes: Iterable[tuple[str, Outcome]]) -> dict[str, Outcome]:
+    """The outcomes of each desk as one, as if the engine had been called once."""
+    by_desk: dict[str, Outcome] = {}
+    for desk, one in outcomes:
+        whole = by_desk.setdefault(desk, Outcome())
+        whole.assignments += one.assignments
+        whole.mentions += one.mentions
+        whole.events += one.events
+        whole.matches += one.matches
+        whole.retired += one.retired
+        whole.duplicates += one.duplicates
+        for gone in one.retired:
+            whole.changed.pop(gone, None)
+        whole.changed |= one.changed
+    return by_desk
+
+
+def narrative_key(desk: str, narrative_id: str) -> bytes:
+    """The key of a narrative in the compacted topic."""
+    return f"{desk}:{narrative_id}".encode()
+
+
+def decode_narrative(raw: bytes) -> NarrativeRecord | MergedNarrative:
+    """A record of the topic `narratives`. Raises RejectedComment (invalid_record) for any other bytes."""
+    try:
+        merged = _state_decoder.decode(raw).state == "merged"
+        return _merged_decoder.decode(raw) if merged else _narrative_decoder.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise RejectedComment(RejectReason.INVALID_RECORD, f"not a narrative: {error}") from error
+
+
+def _fields(record: Mention | Event | NarrativeView) -> Mapping[str, Any]:
+    return msgspec.structs.asdict(record)
