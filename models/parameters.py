@@ -18,12 +18,12 @@ class Sensitivity(StrEnum):
 class Parameters(msgspec.Struct, frozen=True, kw_only=True):
     """What the engine decides by."""
 
-    # Mean similarity from which claims are one narrative (average linkage). Rows are two thirds centred
-    # vectors, one third terms: unrelated claims of one discussion score about 0.03, paraphrases 0.2 to 0.5.
+    # Mean similarity from which claims are one narrative (average linkage). Rows are three fifths centred
+    # vectors, two fifths terms: unrelated claims of one discussion score about 0.03, paraphrases 0.2 to 0.5.
     link_similarity: float = 0.13
     # Until a desk's own means and terms are known, similarity has to be more convincing: the threshold is
     # multiplied by 1 + young_claims / (claims read so far).
-    young_claims: int = 12
+    young_claims: int = 6
     # A narrative without a claim left in the window takes one in only at this multiple of the threshold:
     # what comes long after is more often something else.
     idle_factor: float = 1.5

@@ -16,7 +16,8 @@ from models.representation import LanguageMeans
 
 __all__ = ["LITERAL_SIMILARITY", "WATCH_SIMILARITY", "Watch", "WatchedPhrase", "best_match", "make_watch"]
 
-WATCH_SIMILARITY = 0.30  # about three standard deviations above unrelated claims of one discussion
+WATCH_SIMILARITY = 0.25  # about three standard deviations above unrelated claims of one discussion
+LEAST_WORDS = 4  # vectors of shorter texts ("Zzzz", "re") point anywhere: those match only literally
 LITERAL_SIMILARITY = 0.95  # a claim that contains the very words matches, whatever its vector
 
 
@@ -47,12 +48,13 @@ def best_match(
     """The highest similarity of a claim to the watch's phrases, in [-1, 1]; -1 without phrases."""
     centred = means.centre(language, vector)
     tokens = words(text)
+    telling = len(tokens) >= LEAST_WORDS
     best = -1.0
     for phrase in watch.phrases:
-        similarity = float(means.centre(phrase.language, phrase.vector) @ centred)
+        similarity = float(means.centre(phrase.language, phrase.vector) @ centred) if telling else -1.0
         wanted = words(phrase.text)
         if wanted and _contains(tokens, wanted):
-            similarity = max(similarity, LITERAL_SIMILARITY + 0.05 * similarity)
+            similarity = max(similarity, LITERAL_SIMILARITY + 0.05 * max(similarity, 0.0))
         best = max(best, similarity)
     return best
 

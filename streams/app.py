@@ -33,7 +33,7 @@ from streams.faust_options import faust_options
 from streams.metrics import Metrics
 from streams.narrative_series import NarrativeSeries
 from streams.ordering import PartitionMerge
-from streams.outlets import FaustOutlet
+from streams.outlets import FaustOutlet, Outlet
 from streams.settings_fields import Settings
 from streams.topics import Topic, topic_name
 from streams.worker_state import Place, WorkerState
@@ -49,13 +49,14 @@ def create_app(
     *,
     embedder: Embedder | None = None,
     metrics: Metrics | None = None,
+    outlet: Outlet | None = None,
     comment_partitions: int | None = None,
     on_assigned: Callable[[], None] = lambda: None,
 ) -> faust.App:
     """The app of one worker, not started.
 
     embedder: by default the one of the settings, which is loaded here and takes seconds; metrics: by default
-    on a registry of their own; comment_partitions: of the topic as the broker has it, by default as the
+    on a registry of their own; outlet: where results go, by default to the broker; comment_partitions: of the topic as the broker has it, by default as the
     settings say; on_assigned: called whenever this worker has its partitions and their state.
     Raises SettingsError or ModelError when the settings cannot be met.
     """
@@ -64,7 +65,7 @@ def create_app(
     author_key = resolve_author_key(settings)
     app = _bare_app(settings)
     state = WorkerState(metrics)
-    outlet = FaustOutlet(app, settings)
+    outlet = outlet or FaustOutlet(app, settings)
     detector = LanguageDetector()
     embedding = ThreadPoolExecutor(1, thread_name_prefix="embedding")
     clustering = ThreadPoolExecutor(1, thread_name_prefix="clustering")
@@ -99,7 +100,7 @@ def create_app(
     _follow_assignment(app, settings, narratives, state, on_assigned)
     _report_regularly(app, state)
 
-    async def shutdown(_: object, **_kwargs: object) -> None:
+    async def shutdown(*_: Any, **__: Any) -> None:
         for executor in (embedding, clustering):
             executor.shutdown(wait=False, cancel_futures=True)
 
@@ -126,7 +127,7 @@ def _bare_app(settings: Settings) -> faust.App:
     )
 
 
-def _source(app: faust.App, settings: Settings, topic: Topic) -> TopicT[bytes]:
+def _source(app: faust.App, settings: Settings, topic: Topic) -> TopicT:
     return app.topic(
         topic_name(settings, topic),
         key_type=bytes,
@@ -155,9 +156,9 @@ def _follow_assignment(
         )
         on_assigned()
 
-    async def assigned(_: object, assigned: set[TP], **_kwargs: object) -> None:
+    async def assigned(_: Any, /, *arguments: Any, **__: Any) -> None:
         # Not here and now: the group waits for the end of this callback. Records wait for the agent's lock.
-        app.add_future(take_over(assigned))
+        app.add_future(take_over(arguments[0]))
 
     app.on_partitions_assigned.connect(assigned)
 

@@ -1,4 +1,4 @@
-"""Reads a stretch of the topic `claims` outside the consumer group: what a restarted worker remembers from."""
+"""Reads a stretch of the topic `claims` apart from the group of workers: the memory of a restarted one."""
 
 from collections.abc import Iterator
 from typing import NamedTuple

@@ -112,11 +112,12 @@ class Shard:
         """Vectors of another model have no place in this one's space."""
         if not batch.claims:
             raise RejectedComment(RejectReason.INVALID_RECORD, "a record of no claims")
-        wrong = next((len(c.vector) for c in batch.claims if len(c.vector) not in (0, self._vector_bytes)), None)
+        wrong = next(
+            (len(c.vector) for c in batch.claims if len(c.vector) not in (0, self._vector_bytes)), None
+        )
         if wrong is not None:
             raise RejectedComment(
                 RejectReason.INVALID_RECORD,
                 f"vectors of {wrong // _BYTES_PER_NUMBER} dimensions,"
                 f" the model's have {self._vector_bytes // _BYTES_PER_NUMBER}",
             )
-

@@ -86,7 +86,7 @@ class PartitionMerge(Generic[T]):
             self._partitions = {number: _Partition(now) for number in self._expected}
         place = self._partitions.setdefault(partition, _Partition(now))
         place.heard_ms = now
-        place.patience_ms = self._patience_ms(now - sent_ms)
+        place.patience_ms = self._patience_ms(now_ms - sent_ms)
         # The clock never runs backwards: the order inside a partition stays as it is.
         place.latest_ms = place.clock.advance(created_at_ms, author)
         heapq.heappush(self._heap, _Waiting(place.latest_ms, partition, self._serial, item))

@@ -1,4 +1,4 @@
-"""What the engine says as records of the topics `mentions`, `narratives` and `events`: JSON, flat, with the desk.
+"""What the engine says as records of `mentions`, `narratives` and `events`: flat JSON that names the desk.
 
 `narratives` is compacted: a reader of that topic alone knows every narrative. One that has merged leaves a
 `MergedNarrative` under its key, which names the one that lives on.

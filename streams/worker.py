@@ -12,6 +12,12 @@ import threading
 from importlib import metadata
 from pathlib import Path
 
+import faust
+from threadpoolctl import threadpool_limits
+
+from models.embedding import load_embedder
+from models.errors import NarrawatchError
+from streams.app import create_app
 from streams.errors import BrokerError
 from streams.metrics import Metrics
 from streams.metrics_server import MetricsServer, new_registry
@@ -37,7 +43,12 @@ def run_worker(settings: Settings) -> int:
     registry = new_registry()
     metrics = Metrics(registry)
     metrics.build(_version())
-    with MetricsServer(registry, host=settings.metrics_host, port=settings.metrics_port) as server:
+    with (
+        MetricsServer(registry, host=settings.metrics_host, port=settings.metrics_port) as server,
+        # The engine's matrices are small: a second thread of the linear algebra costs it half of its speed
+        # on a machine that has other things to do. The model's threads are of another kind.
+        threadpool_limits(limits=1, user_api="blas"),
+    ):
         return asyncio.run(_Run(settings, metrics, server.url).serve(partitions))
 
 
@@ -53,6 +64,93 @@ class _Run:
         self._deadline: threading.Timer | None = None
 
     async def serve(self, partitions: int) -> int:
-        # Here and not above: seconds, which no one should wait for whose broker is down.
-        from models.embedding import load_embedder  # noqa: PLC0415
-        from streams.app import create_app  # noqa: PLC0415
+        """Run until a signal or a crash. Raises the user-facing error behind a crash."""
+        loop = asyncio.get_running_loop()
+        embedder = load_embedder(self._settings.model, cache_dir=self._settings.cache_dir)
+        self._metrics.model(embedder.name, _origin(self._settings, embedder.name))
+        app = create_app(
+            self._settings,
+            embedder=embedder,
+            metrics=self._metrics,
+            comment_partitions=partitions,
+            on_assigned=self._say_ready,
+        )
+        for number in _SIGNALS:
+            loop.add_signal_handler(number, self._on_signal)
+        try:
+            return await self._run(app)
+        finally:
+            for number in _SIGNALS:
+                loop.remove_signal_handler(number)
+            if self._deadline is not None:
+                self._deadline.cancel()
+
+    async def _run(self, app: faust.App) -> int:
+        self._settings.cache_dir.mkdir(parents=True, exist_ok=True)
+        starting = asyncio.create_task(app.start())
+        stopping = asyncio.create_task(self._stop.wait())
+        running = asyncio.create_task(app.wait_until_stopped())
+        # A start that ends well is no reason to stop; one that fails crashes the app or raises.
+        await asyncio.wait({stopping, running}, return_when=asyncio.FIRST_COMPLETED)
+        self._set_deadline()
+        await app.stop()
+        for task in (starting, stopping, running):
+            task.cancel()
+        await asyncio.gather(starting, stopping, running, return_exceptions=True)
+        return self._result(app.crash_reason)
+
+    def _result(self, reason: BaseException | None) -> int:
+        if reason is None:
+            return 0
+        if isinstance(reason, NarrawatchError):
+            raise reason
+        _logger.error("the worker stops: %s: %s", type(reason).__name__, reason)
+        return 1
+
+    def _say_ready(self) -> None:
+        if not self._is_ready:
+            self._is_ready = True
+            print(f"narrawatch worker ready: metrics {self._metrics_url}", flush=True)
+
+    def _on_signal(self) -> None:
+        if self._stop.is_set():
+            _leave_at_once()  # asked twice
+        self._stop.set()
+
+    def _set_deadline(self) -> None:
+        self._deadline = threading.Timer(STOP_SECONDS, _leave_at_once)
+        self._deadline.daemon = True
+        self._deadline.start()
+
+
+def _leave_at_once() -> None:
+    _logger.warning("the worker did not come to an end by itself")
+    os._exit(1)
+
+
+def _comment_partitions(settings: Settings) -> int:
+    """How many the topic of comments has. Raises BrokerError: the broker is down, a topic is missing."""
+    states = describe_topics(settings)
+    missing = [state.name for state in states if state.partitions == 0]
+    if missing:
+        raise BrokerError(
+            f"the broker at {settings.kafka_bootstrap} lacks the topics {', '.join(missing)}:"
+            " run narrawatch topics create"
+        )
+    comments = topic_name(settings, Topic.COMMENTS)
+    return next(state.partitions for state in states if state.name == comments)
+
+
+def _origin(settings: Settings, name: str) -> str:
+    if "packaged" in name:
+        return "packaged"
+    if settings.model == "hash":
+        return "none"
+    return "folder" if Path(settings.model).expanduser().is_dir() else "hub"
+
+
+def _version() -> str:
+    try:
+        return metadata.version("narrawatch")
+    except metadata.PackageNotFoundError:  # run from a folder of sources
+        return "unknown"

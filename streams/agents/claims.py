@@ -12,8 +12,9 @@ a thread: the loop has heartbeats and commits to attend to.
 import asyncio
 from collections.abc import Sequence
 from concurrent.futures import Executor
+from typing import cast
 
-from faust import App, EventT, StreamT, TopicT
+from faust import App, EventT, Stream, StreamT, TopicT
 from mode.supervisors import CrashingSupervisor
 
 from streams.claim_stage import ClaimStage, Delivery
@@ -26,7 +27,7 @@ __all__ = ["add_claims_agent", "delivery_of"]
 
 def add_claims_agent(
     app: App,
-    topic: TopicT[bytes],
+    topic: TopicT,
     stage: ClaimStage,
     *,
     settings: Settings,
@@ -51,7 +52,9 @@ def add_claims_agent(
 
     async def claims(stream: StreamT[bytes]) -> None:
         within = settings.batch_wait_seconds
-        async for events in stream.take_events(settings.batch_max_comments, within=within):
+        async for events in cast("Stream[bytes]", stream).take_events(
+            settings.batch_max_comments, within=within
+        ):
             await process(events)
 
     app.agent(topic, name="claims", supervisor_strategy=CrashingSupervisor)(claims)

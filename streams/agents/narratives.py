@@ -13,9 +13,9 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from datetime import UTC, datetime
-from typing import NamedTuple, ParamSpec, TypeVar
+from typing import NamedTuple, ParamSpec, TypeVar, cast
 
-from faust import App, EventT, StreamT, TopicT
+from faust import App, EventT, Stream, StreamT, TopicT
 from mode.supervisors import CrashingSupervisor
 
 from streams.acks import AckLedger
@@ -32,7 +32,7 @@ from streams.worker_state import WorkerState
 
 __all__ = ["NarrativesAgent", "add_narratives_agent"]
 
-_BATCH_EVENTS = 256
+_BATCH_EVENTS = 32  # results are told batch by batch, and a review takes up to 100 ms
 _BATCH_SECONDS = 0.1
 # Records on their way from another worker's clock to here must not find that time has passed without them.
 _GRACE_MS = 1_000
@@ -104,6 +104,8 @@ class NarrativesAgent:
 
     async def tick(self) -> None:
         """Release what has waited long enough, and show the gauges. To be called a few times a second."""
+        if self._lock.locked():
+            return  # records are being taken, which releases and shows as well
         async with self._lock:
             now = self._clock() - _GRACE_MS
             for partition, held in list(self._held.items()):
@@ -195,11 +197,11 @@ class NarrativesAgent:
         return await loop.run_in_executor(self._executor, lambda: function(*args, **kwargs))
 
 
-def add_narratives_agent(app: App, topic: TopicT[bytes], agent: NarrativesAgent) -> None:
+def add_narratives_agent(app: App, topic: TopicT, agent: NarrativesAgent) -> None:
     """Add the agent and its clock to the app. What it cannot cope with stops the whole worker."""
 
     async def narratives(stream: StreamT[bytes]) -> None:
-        async for events in stream.take_events(_BATCH_EVENTS, within=_BATCH_SECONDS):
+        async for events in cast("Stream[bytes]", stream).take_events(_BATCH_EVENTS, within=_BATCH_SECONDS):
             await agent.process(events)
 
     app.agent(topic, name="narratives", supervisor_strategy=CrashingSupervisor)(narratives)

@@ -148,7 +148,9 @@ def test_what_is_forgotten_leaves_hot_state_and_its_id_is_not_given_again() -> N
     outcome = one.observe(claims_of(later))
     assert outcome.retired == [old]
     assert one.narratives() == []
-    fresh = [original(200 + n, text, minutes=last * 10 + weeks + 10 + n) for n, text in enumerate(TAKEOVER)]
+    fresh = [
+        original(200 + n, text, minutes=last * 10 + weeks + 10 + n) for n, text in enumerate(TAKEOVER * 2)
+    ]
     ids = {e.narrative_id for e in one.observe(claims_of(fresh)).events}
     assert ids
     assert old not in ids
@@ -171,14 +173,13 @@ def test_a_real_gap_is_bridged_by_several_authors() -> None:
 
 
 def test_comments_without_dates_are_told_apart() -> None:
-    undated = [
-        [claim for claim in claims] for claims in claims_of([original(n, CHATTER[n]) for n in range(3)])
-    ]
-    import msgspec
-
+    dated = claims_of([original(n, CHATTER[n]) for n in range(3)])
     one = engine()
-    one.observe([[msgspec.structs.replace(c, created_at_ms=None) for c in claims] for claims in undated])
-    assert one.now_ms is not None
+    moments = []
+    for claims in dated:
+        one.observe([[msgspec.structs.replace(claim, created_at_ms=None) for claim in claims]])
+        moments.append(one.now_ms)
+    assert len(set(moments)) == 3
 
 
 def signature(one: Engine, events: Sequence[Event]) -> tuple[list[NarrativeView], list[tuple[str, str, str]]]:
