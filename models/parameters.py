@@ -26,7 +26,7 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
     young_claims: int = 6
     # A narrative without a claim left in the window takes one in only at this multiple of the threshold:
     # what comes long after is more often something else.
-    idle_factor: float = 1.5
+    idle_factor: float = 2.0
     # Distinct authors, and texts that are not copies of one another. Two people agreeing is a conversation
     # and three happen by chance in every long thread.
     min_authors: int = 4

@@ -56,8 +56,9 @@ def create_app(
     """The app of one worker, not started.
 
     embedder: by default the one of the settings, which is loaded here and takes seconds; metrics: by default
-    on a registry of their own; outlet: where results go, by default to the broker; comment_partitions: of the topic as the broker has it, by default as the
-    settings say; on_assigned: called whenever this worker has its partitions and their state.
+    on a registry of their own; outlet: where results go, by default to the broker; comment_partitions: of the
+    topic as the broker has it, by default as the settings say; on_assigned: called whenever this worker has
+    its partitions and their state.
     Raises SettingsError or ModelError when the settings cannot be met.
     """
     embedder = embedder or load_embedder(settings.model, cache_dir=settings.cache_dir)
