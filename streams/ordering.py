@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Generic, NamedTuple, TypeVar
 
-from models.clock import EventClock
+from streams.partition_clock import PartitionClock, Timed
 
 __all__ = ["IDLE_SECONDS", "MAX_WAITING_RECORDS", "PartitionMerge"]
 
@@ -27,21 +27,26 @@ MAX_WAITING_RECORDS = 20_000  # about 100 MB of claims; beyond, the earliest go 
 T = TypeVar("T")
 
 
-class _Waiting(NamedTuple, Generic[T]):
-    event_ms: int
+class _Arrived(NamedTuple, Generic[T]):
+    serial: int  # in the order of arrival
     partition: int
-    serial: int  # in the order of arrival; unique, so that `item` is never compared
     item: T
 
 
-class _Partition:
+class _Waiting(NamedTuple, Generic[T]):
+    event_ms: float
+    partition: int
+    serial: int  # unique, so that `item` is never compared
+    item: T
+
+
+class _Partition(Generic[T]):
     """What is known of one partition. Times are epoch ms."""
 
     def __init__(self, heard_ms: int) -> None:
-        self.clock = EventClock()
-        self.latest_ms: int | None = None  # event time it has reached; None until it delivers
+        self.clock: PartitionClock[_Arrived[T]] = PartitionClock()
         self.heard_ms = heard_ms
-        self.patience_ms = 0.0
+        self.patience_ms: float | None = None  # None until it delivers
 
 
 class PartitionMerge(Generic[T]):
@@ -61,23 +66,23 @@ class PartitionMerge(Generic[T]):
         self._expected = list(partitions)
         self._lateness_ms = lateness_seconds * 1000
         self._max_waiting = max_waiting
-        self._partitions: dict[int, _Partition] = {}
+        self._partitions: dict[int, _Partition[T]] = {}
         self._heap: list[_Waiting[T]] = []
         self._arrivals: deque[tuple[int, int]] = deque()  # (serial, arrival ms), the oldest first
-        self._waiting: set[int] = set()  # serials
+        self._waiting: set[int] = set()  # serials, in the heap or undecided
         self._serial = 0
         self._now_ms: int | None = None
 
     def __len__(self) -> int:
         """Records that wait."""
-        return len(self._heap)
+        return len(self._waiting)
 
     def push(
         self, item: T, *, partition: int, created_at_ms: int | None, author: str, sent_ms: int, now_ms: int
     ) -> list[T]:
         """Add a record; returns what is released, in order.
 
-        created_at_ms: event time, None if unknown; author: whose date it is (see `EventClock`).
+        created_at_ms: event time, None if unknown; author: whose date it is (see `PartitionClock`).
         sent_ms: when the record entered the first partition, which tells how far behind its reader is.
         """
         released = self.advance(now_ms)
@@ -87,11 +92,9 @@ class PartitionMerge(Generic[T]):
         place = self._partitions.setdefault(partition, _Partition(now))
         place.heard_ms = now
         place.patience_ms = self._patience_ms(now_ms - sent_ms)
-        # The clock never runs backwards: the order inside a partition stays as it is.
-        place.latest_ms = place.clock.advance(created_at_ms, author)
-        heapq.heappush(self._heap, _Waiting(place.latest_ms, partition, self._serial, item))
         self._arrivals.append((self._serial, now))
         self._waiting.add(self._serial)
+        self._enter(place.clock.advance(created_at_ms, author, _Arrived(self._serial, partition, item)))
         self._serial += 1
         return released + self._release(now)
 
@@ -106,29 +109,44 @@ class PartitionMerge(Generic[T]):
     def _patience_ms(self, delay_ms: float) -> float:
         return min(max(IDLE_SECONDS * 1000, _PATIENCE_PER_DELAY * delay_ms), self._lateness_ms)
 
+    def _enter(self, decided: Iterable[Timed[_Arrived[T]]]) -> None:
+        for event_ms, (serial, partition, item) in decided:
+            heapq.heappush(self._heap, _Waiting(event_ms, partition, serial, item))
+
     def _release(self, now: int) -> list[T]:
-        released = []
         bound = self._bound(now)
-        while self._heap and (
-            bound is None
-            or self._heap[0].event_ms <= bound
-            or len(self._heap) > self._max_waiting
-            or self._someone_waited_too_long(now)
-        ):
-            first = heapq.heappop(self._heap)
-            self._waiting.discard(first.serial)
-            released.append(first.item)
+        released = []
+        while self._heap and self._heap[0].event_ms <= bound:
+            released.append(self._pop())
+        while len(self._waiting) > self._max_waiting or self._someone_waited_too_long(now):
+            if not self._heap:
+                self._decide_all()
+            released.append(self._pop())
         return released
 
-    def _bound(self, now: int) -> float | None:
-        """The event time that all talking partitions have reached; None when all are silent."""
-        longest = max((place.patience_ms for place in self._partitions.values()), default=0.0)
-        reached = [
-            float("-inf") if place.latest_ms is None else place.latest_ms
-            for place in self._partitions.values()
-            if now - place.heard_ms < (longest if place.latest_ms is None else place.patience_ms)
-        ]
-        return min(reached, default=None)
+    def _pop(self) -> T:
+        first = heapq.heappop(self._heap)
+        self._waiting.discard(first.serial)
+        return first.item
+
+    def _decide_all(self) -> None:
+        for place in self._partitions.values():
+            self._enter(place.clock.decide())
+
+    def _bound(self, now: int) -> float:
+        """The event time that all talking partitions have reached; infinite when they cannot be waited for."""
+        if len(self._partitions) == 1:
+            self._decide_all()
+            return float("inf")
+        longest = max((place.patience_ms or 0.0 for place in self._partitions.values()), default=0.0)
+        bound = float("inf")
+        for place in self._partitions.values():
+            patience = longest if place.patience_ms is None else place.patience_ms
+            if now - place.heard_ms >= patience:
+                self._enter(place.clock.decide())
+            else:
+                bound = min(bound, float("-inf") if place.clock.now_ms is None else place.clock.now_ms)
+        return bound
 
     def _someone_waited_too_long(self, now: int) -> bool:
         """The record that waits longest takes with it all that precede it, so that order is kept."""
