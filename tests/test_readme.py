@@ -1,5 +1,6 @@
 """The README tells the truth: its commands exist, its names exist, and what needs no broker runs."""
 
+import os
 import re
 import shlex
 import subprocess
@@ -67,8 +68,14 @@ def test_replay_runs_as_shown(tmp_path: Path) -> None:
     sample = (ROOT / "streams" / "samples" / "comments.jsonl").read_bytes()
     (tmp_path / "comments.jsonl").write_bytes(sample)
     words = next(words for words in ours() if words[0] == "replay")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("NARRAWATCH_")}
+    environment |= {"PYTHONPATH": str(ROOT), "NARRAWATCH_DATA_DIR": str(tmp_path / "data")}
     subprocess.run(
-        [sys.executable, "-m", "streams", *words, "--model", "hash"], cwd=tmp_path, check=True, timeout=300
+        [sys.executable, "-m", "streams", *words, "--model", "hash"],
+        cwd=tmp_path,
+        env=environment,
+        check=True,
+        timeout=300,
     )
     written = {path.name for path in (tmp_path / "found").iterdir()}
     promised = set(re.findall(r"^\| `(\w+\.jsonl)` \|", README, re.MULTILINE))
