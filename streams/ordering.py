@@ -119,8 +119,7 @@ class PartitionMerge(Generic[T]):
         while self._heap and self._heap[0].event_ms <= bound:
             released.append(self._pop())
         while len(self._waiting) > self._max_waiting or self._someone_waited_too_long(now):
-            if not self._heap:
-                self._decide_all()
+            self._decide_all()  # it may be one of the undecided
             released.append(self._pop())
         return released
 
@@ -134,7 +133,7 @@ class PartitionMerge(Generic[T]):
             self._enter(place.clock.decide())
 
     def _bound(self, now: int) -> float:
-        """The event time that all talking partitions have reached; infinite when they cannot be waited for."""
+        """The event time that all talking partitions have reached; infinite when none is to be waited for."""
         if len(self._partitions) == 1:
             self._decide_all()
             return float("inf")

@@ -4,8 +4,11 @@ import asyncio
 from collections.abc import Awaitable, Iterable
 from typing import NamedTuple, Protocol
 
+from aiokafka.errors import KafkaError
 from faust import App
+from faust.exceptions import ProducerSendError
 
+from streams.errors import BrokerError
 from streams.settings_fields import Settings
 from streams.topics import Topic, topic_name
 
@@ -48,5 +51,9 @@ class FaustOutlet:
 
 
 async def deliver(outlet: Outlet, outputs: Iterable[Output]) -> None:
-    """Send records in their order; returns when the broker has all of them. Raises what the outlet raises."""
-    await asyncio.gather(*[await outlet.send(output) for output in outputs])
+    """Send records in their order; returns when the broker has all of them. Raises BrokerError."""
+    try:
+        await asyncio.gather(*[await outlet.send(output) for output in outputs])
+    except (KafkaError, ProducerSendError) as error:
+        detail = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise BrokerError(f"the Kafka broker does not take the results: {detail}") from error

@@ -29,7 +29,7 @@ class _Undecided(NamedTuple, Generic[T]):
 
 
 class PartitionClock(Generic[T]):
-    """Gives the records of a partition event times that never run backwards, so that they keep their order."""
+    """Gives the records of a partition event times that never run backwards: their order stays."""
 
     def __init__(self) -> None:
         self.now_ms: float | None = None  # None before the first record

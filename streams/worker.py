@@ -23,6 +23,7 @@ from streams.metrics import Metrics
 from streams.metrics_server import MetricsServer, new_registry
 from streams.settings_fields import Settings
 from streams.topics import Topic, describe_topics, topic_name
+from streams.worker_logs import filter_worker_logs
 
 __all__ = ["STOP_SECONDS", "run_worker"]
 
@@ -75,6 +76,7 @@ class _Run:
             comment_partitions=partitions,
             on_assigned=self._say_ready,
         )
+        filter_worker_logs()
         for number in _SIGNALS:
             loop.add_signal_handler(number, self._on_signal)
         try:

@@ -1,6 +1,7 @@
 """The two agents in Faust's test context: no broker, a fake embedder, records as bytes."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -37,6 +38,7 @@ from streams.records import ClaimBatch, decode_claims, decode_dead_letter, encod
 from streams.results import MergedNarrative, NarrativeRecord, decode_narrative
 from streams.settings import Settings, Watch, load_settings
 from streams.topics import Topic
+from streams.worker_logs import RepeatFilter
 from streams.worker_state import WorkerState
 
 NOW_SECONDS = 1_789_000_000.0
@@ -566,3 +568,13 @@ async def test_watches_of_a_desk_are_counted(settings: Settings) -> None:
     await bench.give(records_of([batch_of(0, VARIANTS[0]), batch_of(1, CHATTER[0])]))
     assert bench.metric("narrawatch_watch_matches_total", desk="default", watch="prices") == 1
     assert bench.metric("narrawatch_watch_matches_total", desk="default", watch="elsewhere") is None
+
+
+def test_a_flood_of_one_message_is_one_line_a_minute() -> None:
+    now = 0.0
+    once = RepeatFilter(60, clock=lambda: now)
+    lost = logging.LogRecord("aiokafka", logging.ERROR, "", 0, "cannot reach %s", ("a:1",), None)
+    other = logging.LogRecord("aiokafka", logging.ERROR, "", 0, "another thing", (), None)
+    assert [once.filter(lost), once.filter(lost), once.filter(other)] == [True, False, True]
+    now = 61.0
+    assert once.filter(lost)

@@ -101,6 +101,26 @@ def test_the_buffer_has_a_bound_and_the_earliest_go_first() -> None:
     assert len(merge) == 3
 
 
+def test_a_quiet_night_is_bridged_without_disorder() -> None:
+    merge = merge_of(2)
+    evening = items_of([(0, 1), (1, 2)])
+    morning = [Item(10 + n, n % 2, START_MS - HOUR_MS + n * 60_000) for n in range(12)]
+    released: list[Item] = []
+    for item in [*evening, *morning[0::2], *morning[1::2]]:
+        released += push(merge, item, START_MS + len(released))
+    assert released + merge.advance(START_MS + 5_000) == [*evening, *morning]
+
+
+def test_a_single_comment_after_a_quiet_night_waits_two_seconds() -> None:
+    merge = merge_of(2)
+    evening = items_of([(0, 1), (1, 2)])
+    first = Item(10, 0, START_MS)
+    for item in evening:
+        push(merge, item, START_MS)
+    assert push(merge, first, START_MS + HOUR_MS) == [evening[1]]
+    assert merge.advance(START_MS + HOUR_MS + 2_100) == [first]
+
+
 def test_a_forged_date_does_not_hold_its_partition_up() -> None:
     merge = merge_of(2)
     honest = items_of([(0, 1), (1, 2), (0, 3), (1, 4), (0, 5), (1, 6)])

@@ -1,0 +1,1 @@
+"""The part of aiokafka, which Faust rests on, that narrawatch names."""
