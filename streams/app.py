@@ -43,6 +43,10 @@ __all__ = ["create_app"]
 _BUFFERED_EVENTS = 512  # beside the batch in hand; a comment may have a megabyte
 _REPORT_SECONDS = 1.0
 
+# How long claims wait for a silent partition of comments. An embedding worker on a busy machine is silent for
+# some seconds between batches; going on without it puts its claims out of order.
+_IDLE_SECONDS = 8.0
+
 
 def create_app(
     settings: Settings,
@@ -83,7 +87,9 @@ def create_app(
 
     def make_shard() -> Shard:
         merge = PartitionMerge[Any](
-            range(comment_partitions or settings.partitions), lateness_seconds=settings.lateness_seconds
+            range(comment_partitions or settings.partitions),
+            lateness_seconds=settings.lateness_seconds,
+            idle_seconds=_IDLE_SECONDS,
         )
         return Shard(make_engine, dimensions=embedder.dimensions, merge=merge)
 

@@ -62,10 +62,12 @@ class PartitionMerge(Generic[T]):
         *,
         lateness_seconds: float,
         max_waiting: int = MAX_WAITING_RECORDS,
+        idle_seconds: float = IDLE_SECONDS,
     ) -> None:
         self._expected = list(partitions)
         self._lateness_ms = lateness_seconds * 1000
         self._max_waiting = max_waiting
+        self._idle_ms = idle_seconds * 1000
         self._partitions: dict[int, _Partition[T]] = {}
         self._heap: list[_Waiting[T]] = []
         self._arrivals: deque[tuple[int, int]] = deque()  # (serial, arrival ms), the oldest first
@@ -107,7 +109,7 @@ class PartitionMerge(Generic[T]):
         return self._now_ms
 
     def _patience_ms(self, delay_ms: float) -> float:
-        return min(max(IDLE_SECONDS * 1000, _PATIENCE_PER_DELAY * delay_ms), self._lateness_ms)
+        return min(max(self._idle_ms, _PATIENCE_PER_DELAY * delay_ms), self._lateness_ms)
 
     def _enter(self, decided: Iterable[Timed[_Arrived[T]]]) -> None:
         for event_ms, (serial, partition, item) in decided:
