@@ -155,7 +155,7 @@ class SentenceTransformerEmbedder:
             for rows in (1, 2, 5)
         )
         if not exact:
-            _logger.warning(
+            _logger.info(
                 "this machine's kernels let texts change each other's vectors: going one by one, slower"
             )
         return exact

@@ -9,10 +9,11 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import faust
 from faust import TopicT
+from faust.exceptions import ConsumerNotStarted
 from faust.types import TP
 from kafka import TopicPartition
 from prometheus_client import CollectorRegistry
@@ -42,10 +43,6 @@ __all__ = ["create_app"]
 
 _BUFFERED_EVENTS = 512  # beside the batch in hand; a comment may have a megabyte
 _REPORT_SECONDS = 1.0
-
-# How long claims wait for a silent partition of comments. An embedding worker on a busy machine is silent for
-# some seconds between batches; going on without it puts its claims out of order.
-_IDLE_SECONDS = 8.0
 
 
 def create_app(
@@ -82,6 +79,7 @@ def create_app(
         outlet=outlet,
         executor=embedding,
         state=state,
+        end_of=partial(_end_of, app),
     )
     make_engine = EngineMaker(settings, embedder, detector)
 
@@ -89,7 +87,6 @@ def create_app(
         merge = PartitionMerge[Any](
             range(comment_partitions or settings.partitions),
             lateness_seconds=settings.lateness_seconds,
-            idle_seconds=_IDLE_SECONDS,
         )
         return Shard(make_engine, dimensions=embedder.dimensions, merge=merge)
 
@@ -178,10 +175,18 @@ def _committed(settings: Settings, places: list[Place]) -> dict[Place, int]:
         return {place: consumer.committed(TopicPartition(*place)) or 0 for place in places}
 
 
+def _end_of(app: faust.App, place: TP) -> int | None:
+    """The offset after the last record of a partition; None as long as nothing was fetched from it."""
+    try:
+        return cast("int | None", app.consumer.highwater(place))
+    except ConsumerNotStarted:
+        return None
+
+
 def _report_regularly(app: faust.App, state: WorkerState) -> None:
     async def report() -> None:
         assigned = app.consumer.assignment()
-        known = {(place.topic, place.partition): app.consumer.highwater(place) for place in assigned}
+        known = {(place.topic, place.partition): _end_of(app, place) for place in assigned}
         state.report(known, {place: end for place, end in known.items() if end is not None})
 
     app.timer(_REPORT_SECONDS)(report)

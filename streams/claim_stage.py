@@ -41,7 +41,10 @@ class StageError(NarrawatchError):
 
 
 class Delivery(NamedTuple):
-    """A record of the topic `comments` as it came. arrival_ms: when the broker had it, epoch ms."""
+    """A record of the topic `comments` as it came.
+
+    arrival_ms: when the broker had it, epoch ms; end_offset: after the last known record of its partition.
+    """
 
     value: bytes
     key: bytes | None
@@ -49,6 +52,7 @@ class Delivery(NamedTuple):
     partition: int
     offset: int
     arrival_ms: int
+    end_offset: int = 0
 
 
 class Judgement(NamedTuple):
@@ -117,7 +121,7 @@ class ClaimStage:
             accepted.append(one)
         claims = self._embed(accepted, rejections)
         kept = [(one, found) for one, found in zip(accepted, claims, strict=True) if found is not None]
-        outputs = [self._record(one, found) for one, found in kept]
+        outputs = self._records(kept, deliveries)
         outputs += [self._put_aside(delivery, rejection) for delivery, rejection in rejections]
         return Judgement(
             outputs=outputs,
@@ -205,7 +209,20 @@ class ClaimStage:
         rejection.__cause__ = error
         return rejection
 
-    def _record(self, one: _Accepted, claims: list[Claim]) -> Output:
+    def _records(
+        self, kept: Sequence[tuple[_Accepted, list[Claim]]], deliveries: Sequence[Delivery]
+    ) -> list[Output]:
+        read_to = {delivery.partition: delivery.offset for delivery in deliveries}
+        # What follows in this batch and was refused is nothing to wait for.
+        last_kept = {one.delivery.partition: one.delivery.offset for one, _ in kept}
+        outputs = []
+        for one, found in kept:
+            _, _, _, partition, offset, _, end_offset = one.delivery
+            more_to_come = offset < last_kept[partition] or read_to[partition] + 1 < end_offset
+            outputs.append(self._record(one, found, more_to_come=more_to_come))
+        return outputs
+
+    def _record(self, one: _Accepted, claims: list[Claim], *, more_to_come: bool) -> Output:
         desk, source, comment_id = one.key
         batch = ClaimBatch(
             desk=desk,
@@ -214,6 +231,7 @@ class ClaimStage:
             partition=one.delivery.partition,
             offset=one.delivery.offset,
             arrival_ms=one.delivery.arrival_ms,
+            more_to_come=more_to_come,
             claims=claims,
         )
         return Output(Topic.CLAIMS, desk.encode(), encode_claims(batch))

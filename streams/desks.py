@@ -75,6 +75,7 @@ class Shard:
             created_at_ms=batch.claims[0].created_at_ms,
             author=batch.claims[0].author,
             sent_ms=batch.arrival_ms,
+            more_to_come=batch.more_to_come,
             now_ms=record.written_ms,
         )
         return [self._observe(offset, one) for offset, one in released]

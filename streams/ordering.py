@@ -19,6 +19,11 @@ from streams.partition_clock import PartitionClock, Timed
 __all__ = ["IDLE_SECONDS", "MAX_WAITING_RECORDS", "PartitionMerge"]
 
 IDLE_SECONDS = 2.0  # silence after which nobody waits for a partition that is up to date
+# A partition that is known to hold more is waited for longer: its worker may be slow, or replaced just now.
+# Not for ever, as what it holds may be rejected, or of another desk and not ours to see.
+BUSY_SECONDS = 30.0
+# One that has not been heard of at all may belong to a worker that is still loading its model.
+START_SECONDS = 10.0
 # A worker that is behind pauses for as long as a batch takes, and it is behind by at least that much: the
 # patience with a partition grows with how old its comments are when they come.
 _PATIENCE_PER_DELAY = 2.0
@@ -43,10 +48,10 @@ class _Waiting(NamedTuple, Generic[T]):
 class _Partition(Generic[T]):
     """What is known of one partition. Times are epoch ms."""
 
-    def __init__(self, heard_ms: int) -> None:
+    def __init__(self, heard_ms: int, patience_ms: float) -> None:
         self.clock: PartitionClock[_Arrived[T]] = PartitionClock()
         self.heard_ms = heard_ms
-        self.patience_ms: float | None = None  # None until it delivers
+        self.patience_ms = patience_ms
 
 
 class PartitionMerge(Generic[T]):
@@ -80,20 +85,30 @@ class PartitionMerge(Generic[T]):
         return len(self._waiting)
 
     def push(
-        self, item: T, *, partition: int, created_at_ms: int | None, author: str, sent_ms: int, now_ms: int
+        self,
+        item: T,
+        *,
+        partition: int,
+        created_at_ms: int | None,
+        author: str,
+        sent_ms: int,
+        more_to_come: bool,
+        now_ms: int,
     ) -> list[T]:
         """Add a record; returns what is released, in order.
 
         created_at_ms: event time, None if unknown; author: whose date it is (see `PartitionClock`).
-        sent_ms: when the record entered the first partition, which tells how far behind its reader is.
+        sent_ms: when the record entered the first partition, which tells how far behind its reader is;
+        more_to_come: whether there was more in that partition then.
         """
         released = self.advance(now_ms)
         now = self._now(now_ms)
         if not self._partitions:
-            self._partitions = {number: _Partition(now) for number in self._expected}
-        place = self._partitions.setdefault(partition, _Partition(now))
+            start_ms = min(START_SECONDS * 1000, self._lateness_ms)
+            self._partitions = {number: _Partition(now, start_ms) for number in self._expected}
+        place = self._partitions.setdefault(partition, _Partition(now, 0.0))
         place.heard_ms = now
-        place.patience_ms = self._patience_ms(now_ms - sent_ms)
+        place.patience_ms = self._patience_ms(now_ms - sent_ms, more_to_come=more_to_come)
         self._arrivals.append((self._serial, now))
         self._waiting.add(self._serial)
         self._enter(place.clock.advance(created_at_ms, author, _Arrived(self._serial, partition, item)))
@@ -108,8 +123,9 @@ class PartitionMerge(Generic[T]):
         self._now_ms = now_ms if self._now_ms is None else max(self._now_ms, now_ms)
         return self._now_ms
 
-    def _patience_ms(self, delay_ms: float) -> float:
-        return min(max(self._idle_ms, _PATIENCE_PER_DELAY * delay_ms), self._lateness_ms)
+    def _patience_ms(self, delay_ms: float, *, more_to_come: bool) -> float:
+        least_ms = BUSY_SECONDS * 1000 if more_to_come else self._idle_ms
+        return min(max(least_ms, _PATIENCE_PER_DELAY * delay_ms), self._lateness_ms)
 
     def _enter(self, decided: Iterable[Timed[_Arrived[T]]]) -> None:
         for event_ms, (serial, partition, item) in decided:
@@ -139,11 +155,9 @@ class PartitionMerge(Generic[T]):
         if len(self._partitions) == 1:
             self._decide_all()
             return float("inf")
-        longest = max((place.patience_ms or 0.0 for place in self._partitions.values()), default=0.0)
         bound = float("inf")
         for place in self._partitions.values():
-            patience = longest if place.patience_ms is None else place.patience_ms
-            if now - place.heard_ms >= patience:
+            if now - place.heard_ms >= place.patience_ms:
                 self._enter(place.clock.decide())
             else:
                 bound = min(bound, float("-inf") if place.clock.now_ms is None else place.clock.now_ms)

@@ -60,6 +60,7 @@ class ClaimBatch(msgspec.Struct, frozen=True, kw_only=True):
     partition: int  # of the comment
     offset: int
     arrival_ms: int  # when the broker had the comment; epoch ms
+    more_to_come: bool = False  # whether its partition held further comments when it was embedded
     claims: list[Claim]
 
 

@@ -10,11 +10,12 @@ a thread: the loop has heartbeats and commits to attend to.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from typing import cast
 
 from faust import App, EventT, Stream, StreamT, TopicT
+from faust.types import TP
 from mode.supervisors import CrashingSupervisor
 
 from streams.claim_stage import ClaimStage, Delivery
@@ -22,7 +23,7 @@ from streams.outlets import Outlet, deliver
 from streams.settings_fields import Settings
 from streams.worker_state import WorkerState
 
-__all__ = ["add_claims_agent", "delivery_of"]
+__all__ = ["add_claims_agent"]
 
 
 def add_claims_agent(
@@ -34,13 +35,18 @@ def add_claims_agent(
     outlet: Outlet,
     executor: Executor,
     state: WorkerState,
+    end_of: Callable[[TP], int | None],
 ) -> None:
-    """Add the agent to the app. What it cannot cope with (the broker refuses) stops the whole worker."""
+    """Add the agent to the app. What it cannot cope with (the broker refuses) stops the whole worker.
+
+    end_of: the offset after the last record of a partition, as far as it is known.
+    """
 
     async def process(events: Sequence[EventT[bytes]]) -> None:
         for event in events:
             event.message.incref()
-        deliveries = [delivery_of(event) for event in events]
+        ends = {place: end_of(place) or 0 for place in {event.message.tp for event in events}}
+        deliveries = [_delivery_of(event, ends[event.message.tp]) for event in events]
         state.comments_waiting = len(deliveries)
         judgement = await asyncio.get_running_loop().run_in_executor(executor, stage.judge, deliveries)
         await deliver(outlet, judgement.outputs)
@@ -60,7 +66,7 @@ def add_claims_agent(
     app.agent(topic, name="claims", supervisor_strategy=CrashingSupervisor)(claims)
 
 
-def delivery_of(event: EventT[bytes]) -> Delivery:
+def _delivery_of(event: EventT[bytes], end_offset: int) -> Delivery:
     """What came with an event; a record without a value counts as an empty one."""
     message = event.message
     return Delivery(
@@ -70,4 +76,5 @@ def delivery_of(event: EventT[bytes]) -> Delivery:
         partition=message.partition,
         offset=message.offset,
         arrival_ms=round(message.timestamp * 1000),
+        end_offset=end_offset,
     )

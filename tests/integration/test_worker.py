@@ -182,11 +182,18 @@ def send(settings: Settings, lines: Sequence[Line]) -> None:
 
 def records(settings: Settings, topic: Topic) -> list[ConsumerRecord]:
     name = topic_name(settings, topic)
-    with open_consumer(settings, consumer_timeout_ms=500) as consumer:
+    deadline = time.monotonic() + DONE_SECONDS
+    found: list[ConsumerRecord] = []
+    with open_consumer(settings) as consumer:
         partitions = [TopicPartition(name, number) for number in consumer.partitions_for_topic(name) or ()]
         consumer.assign(partitions)
         consumer.seek_to_beginning(*partitions)
-        return list(consumer)
+        ends = consumer.end_offsets(partitions)
+        while any(consumer.position(place) < end for place, end in ends.items()):
+            assert time.monotonic() < deadline, f"the records of {name} cannot be read"
+            for batch in consumer.poll(timeout_ms=500).values():
+                found += batch
+    return found
 
 
 def wait_until_done(settings: Settings) -> None:

@@ -238,6 +238,7 @@ def test_equal_and_recent_texts_are_embedded_once(use_model: Any) -> None:
 
 def test_where_company_matters_texts_go_one_by_one(use_model: Any, caplog: pytest.LogCaptureFixture) -> None:
     model = use_model(CountingModel(company_matters=True))
+    caplog.set_level("INFO")
     embedder = SentenceTransformerEmbedder("fake", cached_texts=0)
     assert "going one by one" in caplog.text
     model.passes.clear()

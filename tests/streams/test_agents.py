@@ -20,11 +20,12 @@ from models.embedding import Embedder, HashEmbedder
 from models.engine import Engine
 from models.language import LanguageDetector
 from models.outcome import EventType
+from models.preparation import ClaimMaker
 from models.types import Claim
 from streams import claim_stage, originals
 from streams.agents.narratives import NarrativesAgent
 from streams.app import create_app
-from streams.claim_stage import StageError
+from streams.claim_stage import ClaimStage, Delivery, StageError
 from streams.claims_log import ClaimsRecord
 from streams.desk_gauges import DeskGauges
 from streams.desks import Shard
@@ -223,6 +224,25 @@ async def test_odd_but_good_records_are_taken(bench: Bench) -> None:
     assert len(batches[3].claims) <= 12
 
 
+def test_a_record_says_whether_its_partition_holds_more(settings: Settings) -> None:
+    maker = ClaimMaker(HashEmbedder(), LanguageDetector())
+    stage = ClaimStage(settings, maker, Metrics(CollectorRegistry()), author_key=b"key")
+    values = [comment("1"), comment("2"), b"broken", comment("3"), b"broken"]
+    partitions = [0, 1, 1, 0, 0]
+
+    def judged(end: int) -> list[bool]:
+        deliveries = [
+            Delivery(value, None, "comments", partition, offset, 0, end)
+            for offset, (value, partition) in enumerate(zip(values, partitions, strict=True))
+        ]
+        records = [output for output in stage.judge(deliveries).outputs if output.topic is Topic.CLAIMS]
+        return [decode_claims(record.value).more_to_come for record in records]
+
+    assert judged(3) == [True, False, False]  # what follows was refused
+    assert judged(5) == [True, True, False]
+    assert judged(6) == [True, True, True]
+
+
 async def test_a_repeated_comment_counts_once(bench: Bench) -> None:
     values = [
         comment("1"),
@@ -248,7 +268,8 @@ async def test_the_size_of_batches_changes_nothing(settings: Settings, batch: in
         [comment(f"{n}", f"Crane {n % 5} has stood still since May.") for n in range(30)], 30
     )
     # Author hashes differ between benches only if their keys do: both use the same folder.
-    assert bench.claims() == reference.claims()
+    assert [one.claims for one in bench.claims()] == [one.claims for one in reference.claims()]
+    assert [one.offset for one in bench.claims()] == list(range(30))
     assert bench.metric("narrawatch_embed_batch_texts_sum") == 30
 
 

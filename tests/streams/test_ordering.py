@@ -24,13 +24,16 @@ def merge_of(partitions: int, *, lateness: float = 120.0, most: int = 20_000) ->
     return PartitionMerge(range(partitions), lateness_seconds=lateness, max_waiting=most)
 
 
-def push(merge: PartitionMerge[Item], item: Item, now_ms: int, *, delay_ms: int = 100) -> list[Item]:
+def push(
+    merge: PartitionMerge[Item], item: Item, now_ms: int, *, delay_ms: int = 100, more: bool = False
+) -> list[Item]:
     return merge.push(
         item,
         partition=item.partition,
         created_at_ms=item.event_ms,
         author=f"author {item.serial}",
         sent_ms=now_ms - delay_ms,
+        more_to_come=more,
         now_ms=now_ms,
     )
 
@@ -62,8 +65,25 @@ def test_a_partition_that_has_not_spoken_yet_is_waited_for() -> None:
     first, second = items_of([(0, 9), (1, 1)])
     assert push(merge, first, START_MS) == []
     assert push(merge, second, START_MS + 500) == [second]
-    assert merge.advance(START_MS + 1_900) == []
+    assert merge.advance(START_MS + 2_499) == []
     assert merge.advance(START_MS + 2_500) == [first]
+
+
+def test_one_that_never_speaks_is_waited_for_ten_seconds() -> None:
+    merge = merge_of(2)
+    (only,) = items_of([(0, 9)])
+    assert push(merge, only, START_MS) == []
+    assert merge.advance(START_MS + 9_999) == []
+    assert merge.advance(START_MS + 10_000) == [only]
+
+
+def test_one_that_is_known_to_hold_more_is_waited_for_half_a_minute() -> None:
+    merge = merge_of(2)
+    early, late = items_of([(0, 9), (1, 1)])
+    push(merge, early, START_MS)
+    assert push(merge, late, START_MS, more=True) == [late]
+    assert merge.advance(START_MS + 29_999) == []
+    assert merge.advance(START_MS + 30_000) == [early]
 
 
 def test_the_more_a_reader_is_behind_the_longer_it_is_waited_for() -> None:
@@ -131,12 +151,15 @@ def test_a_forged_date_does_not_hold_its_partition_up() -> None:
     assert released == [honest[0], forged, *honest[1:5]]
 
 
-Step = tuple[int, int | None, int]  # partition, event minute, ms since the last step
+Step = tuple[int, int | None, int, bool]  # partition, event minute, ms since the last step, more to come
 
 
 steps_strategy = st.lists(
     st.tuples(
-        st.integers(0, 3), st.none() | st.integers(0, 3_000), st.sampled_from((0, 1, 300, 2_500, 30_000))
+        st.integers(0, 3),
+        st.none() | st.integers(0, 3_000),
+        st.sampled_from((0, 1, 300, 2_500, 30_000)),
+        st.booleans(),
     ),
     max_size=60,
 )
@@ -147,12 +170,12 @@ def run(steps: list[Step], *, ticks: int, lateness: float = 120.0, most: int = 2
     merge = merge_of(4, lateness=lateness, most=most)
     now = START_MS
     released = []
-    items = items_of((partition, minute) for partition, minute, _ in steps)
-    for item, (_, _, pause) in zip(items, steps, strict=True):
+    items = items_of((partition, minute) for partition, minute, *_ in steps)
+    for item, (_, _, pause, more) in zip(items, steps, strict=True):
         for tick in range(1, ticks + 1):
             released += merge.advance(now + pause * tick // (ticks + 1))
         now += pause
-        released += push(merge, item, now)
+        released += push(merge, item, now, more=more)
         assert len(merge) <= most
     return released + merge.advance(now + 121_000)
 
@@ -178,7 +201,7 @@ def test_partitions_that_keep_talking_are_merged_as_sorted_lists(pairs: list[tup
     pairs = sorted(pairs, key=lambda pair: (pair[0], pair[1]))  # one partition after the other, each sorted
     merge = merge_of(4)
     released = [out for item in items_of(pairs) for out in push(merge, item, START_MS)]
-    released += merge.advance(START_MS + 5_000)
+    released += merge.advance(START_MS + 15_000)
     expected = sorted(items_of(pairs), key=lambda item: (item.event_ms, item.partition, item.serial))
     assert released == expected
 
