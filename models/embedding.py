@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from models.errors import ModelError
 from models.packaged import build_packaged_model, default_cache_dir
-from models.sentence_library import SentenceModel, load_sentence_model
+from models.sentence_library import SentenceModel, give_memory_back, load_sentence_model
 
 __all__ = ["DEFAULT_MODEL", "Embedder", "HashEmbedder", "SentenceTransformerEmbedder", "load_embedder"]
 
@@ -32,6 +32,7 @@ _BUCKET_TOKENS = 8  # rows are padded to a multiple of it; also a multiple of th
 _FORWARD_TOKENS = 2048  # rows x padded length of one pass: measured flat from 512 to 4096 on a CPU
 _TOKENIZE_TEXTS = 256  # texts tokenised at once, so that one long text does not widen thousands of rows
 _CACHED_TEXTS = 8192  # 12 MB of vectors at 384 dimensions
+_TIDY_TEXTS = 1024  # some seconds of work between two returns of memory to the system
 _CACHED_CHARACTERS = 2000  # longer texts hardly ever recur, and would make the cache's size unbounded
 
 _E5_NAME = re.compile(r"(^|[-_/\\])e5([-_.]|$)", re.IGNORECASE)
@@ -89,6 +90,7 @@ class SentenceTransformerEmbedder:
         self._lock = threading.Lock()
         self._cache: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
         self._cached_texts = cached_texts
+        self._since_tidied = 0
         self.dimensions = self._run(_PROBE[:1]).shape[1]
         self._pass_tokens = _FORWARD_TOKENS if self._is_exact_in_company() else 0
 
@@ -97,6 +99,7 @@ class SentenceTransformerEmbedder:
         readable = [_readable(text) for text in texts]
         with self._lock:
             vectors = self._vectors(dict.fromkeys(readable))
+            self._tidy(len(vectors))
         return np.stack([vectors[text] for text in readable]) if readable else self._empty(0)
 
     def _vectors(self, texts: Iterable[str]) -> dict[str, NDArray[np.float32]]:
@@ -105,6 +108,12 @@ class SentenceTransformerEmbedder:
         known.update(zip(fresh, self._embed_distinct(fresh), strict=True))
         self._remember(known)
         return known
+
+    def _tidy(self, texts: int) -> None:
+        self._since_tidied += texts
+        if self._since_tidied >= _TIDY_TEXTS:
+            self._since_tidied = 0
+            give_memory_back()
 
     def _remember(self, vectors: dict[str, NDArray[np.float32]]) -> None:
         for text, vector in vectors.items():
