@@ -5,13 +5,16 @@ compared with a French claim) and the words that mean nothing in particular. A s
 over after some dozens of claims.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
+
+from models.embedding import Embedder
+from models.judge import Judge, judge_of
 
 __all__ = ["Background", "background_of", "ordinary_texts"]
 
@@ -25,10 +28,12 @@ class _Line(msgspec.Struct, frozen=True):
 
 
 class Background(msgspec.Struct, frozen=True):
-    """Texts whose terms are ordinary, and the mean vector (d,) of each language (none without a model)."""
+    """Texts whose terms are ordinary, and the mean vector (d,) of each language, and
+    the judge of such vectors, if there is one."""
 
     texts: Sequence[str] = ()
     means: Mapping[str, NDArray[np.float32]] = {}
+    judge: Judge | None = None
 
 
 @cache
@@ -42,19 +47,19 @@ def ordinary_texts() -> list[str]:
     return [line.text for line in _lines()]
 
 
-def background_of(embed: Callable[[Sequence[str]], NDArray[np.float32]] | None) -> Background:
-    """The background in the space of an embedder. embed: texts to (n, d) rows, None without a model.
+def background_of(embedder: Embedder | None) -> Background:
+    """The background in the space of an embedder's vectors; None: of no known model.
 
     Embeds some 250 short texts: a second or two, to be done once a process.
     """
-    if embed is None:
+    if embedder is None:
         return Background(ordinary_texts())
     chosen: dict[str, list[str]] = {}
     for line in _lines():
         texts = chosen.setdefault(line.lang, [])
         if len(texts) < SENTENCES_PER_LANGUAGE:
             texts.append(line.text)
-    rows = embed([text for texts in chosen.values() for text in texts])
+    rows = embedder.embed([text for texts in chosen.values() for text in texts])
     ends = np.cumsum([len(texts) for texts in chosen.values()])[:-1]
     means = [part.mean(axis=0, dtype=np.float64).astype(np.float32) for part in np.split(rows, ends)]
-    return Background(ordinary_texts(), dict(zip(chosen, means, strict=True)))
+    return Background(ordinary_texts(), dict(zip(chosen, means, strict=True)), judge_of(embedder.name))

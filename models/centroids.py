@@ -6,10 +6,13 @@ its slot in the arrays is reused.
 """
 
 import heapq
+from collections.abc import Mapping
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
+
+from models.representation import mirrored
 
 __all__ = ["CentroidState", "Centroids"]
 
@@ -113,16 +116,22 @@ class Centroids:
         self._active[slot], self._uids[slot] = False, _NONE
         heapq.heappush(self._free, slot)
 
-    def nearest(self, row: NDArray[np.float32]) -> tuple[int, float]:
+    def nearest(
+        self, row: NDArray[np.float32], gains: Mapping[int, float], doubt: float
+    ) -> tuple[int, float]:
         """The uid of the narrative most similar to a row, and the similarity; -1 and -2.0 without any.
 
-        Similarity to an idle narrative is divided by the idle factor.
+        Similarity to an idle narrative is divided by the idle factor. gains: uid to what is added.
         """
         if not self._slot_of:
             return _NONE, float(_NEVER)
         used = self._used
-        similar = (self._sums[:used] @ row) / np.maximum(self._sizes[:used], np.float32(1.0))
+        similar = (self._sums[:used] @ mirrored(row)) / np.maximum(self._sizes[:used], np.float32(1.0))
+        trust = self._sizes[:used] / np.maximum(self._sizes[:used] + np.float32(doubt), np.float32(1.0))
         similar[~self._active[:used]] /= self._idle_factor
+        for uid, gain in gains.items():
+            similar[self._slot_of[uid]] += gain
+        similar *= trust
         similar[self._uids[:used] == _NONE] = _NEVER
         best = int(similar.argmax())
         return int(self._uids[best]), float(similar[best])
@@ -135,7 +144,7 @@ class Centroids:
         wanted = self._active[:used].copy()
         if len(rows):
             means = self._sums[:used] / np.maximum(self._sizes[:used], 1.0)[:, None]
-            wanted |= (means @ rows.T).max(axis=1) >= threshold
+            wanted |= (means @ mirrored(rows).T).max(axis=1) >= threshold
         return sorted(self._uids[:used][wanted & (self._uids[:used] != _NONE)].tolist())
 
     def items(self, uids: list[int]) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.bool_]]:
@@ -150,12 +159,12 @@ class Centroids:
         return mean
 
     def cohesion(self, uid: int) -> float:
-        """Mean similarity of a narrative's claims to one another; 1.0 for a single one.
+        """Mean similarity of the texts of a narrative's claims to one another; 1.0 for a single one.
 
-        Rows are taken to be of unit length, as they are but for claims without any terms.
+        Texts are taken to be of unit length, as they are but for claims without any terms.
         """
         slot = self._slot_of[uid]
-        total, size = self._sums[slot], float(self._sizes[slot])
+        total, size = self._sums[slot, :-2], float(self._sizes[slot])
         return (float(total @ total) - size) / (size * (size - 1.0)) if size > 1.0 else 1.0
 
     def idle_since(self, before_ms: int) -> list[int]:

@@ -12,7 +12,7 @@ import sentencex
 
 __all__ = ["MAX_CLAIMS", "WHOLE_COMMENT_WORDS", "asserts", "split_claims"]
 
-WHOLE_COMMENT_WORDS = 30  # a comment this short makes one point, in however many sentences
+WHOLE_COMMENT_WORDS = 60  # a comment this short makes one point, in however many sentences
 MAX_CLAIMS = 12  # per comment; bounds what one author can weigh and cost
 _FRAGMENT_WORDS = 5  # fewer: no claim of its own, but the tail of one ("C'est faux.")
 _LONG_WORDS = 60  # a sentence longer than this lists several claims

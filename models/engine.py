@@ -12,21 +12,23 @@ for what counts as corroboration, `models.labels` for names.
 
 from collections.abc import Iterable, Sequence
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from models.background import Background
 from models.centroids import Centroids
 from models.clock import EventClock
-from models.labels import describe, have_common_word
+from models.context import Context, thread_key
+from models.corroboration import is_corroborated
+from models.labels import describe
 from models.lexical import terms
 from models.linkage import average_linkage
-from models.narrative import Member, Narrative, key_of, member_of
+from models.narrative import HELD_BACK, Member, Narrative, key_of, member_of
 from models.outcome import (
     Assignment,
     Event,
     EventType,
-    Kind,
     Mention,
     NarrativeView,
     Outcome,
@@ -35,11 +37,11 @@ from models.outcome import (
     instant,
 )
 from models.parameters import Parameters
-from models.representation import Representation
+from models.representation import Representation, mirrored
 from models.snapshot import Snapshot, SnapshotError, pack, unpack
 from models.types import Claim, unpack_vectors
 from models.watches import Watch, best_match
-from models.window import HELD_BACK, Window
+from models.window import Window
 
 __all__ = ["Engine"]
 
@@ -67,7 +69,10 @@ class Engine:
         self.watches = watches
         self._representation = Representation(dimensions, background)
         self._centroids = Centroids(self._representation.dimensions, self.parameters.idle_factor)
+        self._context = Context(self.parameters.same_thread)
+        self._judge = None if background is None else background.judge
         self._narratives: dict[int, Narrative] = {}
+        self._in_thread: dict[str, set[int]] = {}  # uids of the narratives with mentions there
         self._window = Window()
         self._seen: dict[int, int] = {}  # comment key to the event time it was seen at, oldest first
         self._clock = EventClock()
@@ -129,11 +134,14 @@ class Engine:
     def _observe_claim(self, claim: Claim, now: int, at: int) -> None:
         vector = unpack_vectors([claim.vector])[0]
         found = terms(claim.text)
+        thread = thread_key(claim.source, claim.thread)
         self._representation.count(claim.language, vector, found)
-        row = self._representation.rows([claim.language], vector[None, :], [found])[0]
-        uid, similarity = self._centroids.nearest(row)
+        member = self._judged(member_of(claim, at), vector)
+        substance = np.array([member.substance], dtype=np.float32)
+        row = self._representation.rows([claim.language], vector[None, :], [found], substance)[0]
+        uid, similarity = self._centroids.nearest(row, self._gains(thread), self._doubt())
         joins = similarity >= self._threshold()
-        member = member_of(claim, at, similarity if joins else 0.0)
+        member = member.at_similarity(similarity if joins else 0.0)
         self._window.append(member, vector, found, uid if joins else HELD_BACK)
         self._unreviewed += 1
         narrative = self._narratives[uid] if joins else None
@@ -144,12 +152,28 @@ class Engine:
             self._assign(claim.source, claim.comment_id, claim.n, None, 0.0)
         self._watch(claim, vector, narrative, at)
 
+    def _judged(self, member: Member, vector: NDArray[np.float32]) -> Member:
+        if self._judge is None:
+            return member
+        verdict = self._judge.of(vector - self._representation.means.mean(member.language))
+        substance = self.parameters.substance_weight * verdict.substance
+        stance = "rebuts" if verdict.rebuts else "supports"
+        return msgspec.structs.replace(member, substance=substance, stance=stance)
+
+    def _gains(self, thread: str) -> dict[int, float]:
+        around = self._in_thread.get(thread, ())
+        return {uid: self._context.gain(thread, self._narratives[uid].where) for uid in around}
+
     def _threshold(self) -> float:
         read = self._representation.lexical.documents
         return self.parameters.link_similarity * (1.0 + self.parameters.young_claims / max(read, 1))
 
+    def _doubt(self) -> float:
+        return self.parameters.doubt * self._context.telling
+
     def _take_in(self, narrative: Narrative, member: Member, now: int, at: int, *, retroactive: bool) -> None:
         counted = narrative.add(member)
+        self._in_thread.setdefault(member.thread_key, set()).add(narrative.uid)
         self._centroids.touch(narrative.uid, now)
         self._changed[narrative.uid] = None
         self._assign(member.source, member.comment_id, member.n, narrative.narrative_id, member.similarity)
@@ -185,16 +209,20 @@ class Engine:
         self._unreviewed, self._reviewed_ms = 0, now
         if not len(self._window):
             return
+        self._representation.usual = {}
+        rows = self._window.rows(self._representation)
+        self._representation.learn_usual(self._window.languages(), rows)
         rows = self._window.rows(self._representation)
         self._centroids.refresh(rows, self._window.owner_array())
+        self._context.measure(self._window.threads(), rows)
         held = self._window.held_back()
-        uids = self._centroids.related(rows[held], self._threshold())
+        uids = self._centroids.related(rows[held], self._threshold() - self._context.most)
         joined: dict[int, list[int]] = {}
         emerged: list[int] = []
         for places, around in self._groups(rows, held, uids):
             if around:
                 joined[self._unite(around, at)] = places
-            elif self._is_corroborated(places):
+            elif is_corroborated([self._window.members[place] for place in places], self.parameters):
                 uid = self._found(places, now, at)
                 joined[uid] = places
                 emerged.append(uid)
@@ -214,8 +242,11 @@ class Engine:
         items = np.concatenate([rows[held], sums])
         members = np.concatenate([np.ones(len(held)), sizes])
         factor = np.concatenate([np.ones(len(held)), np.where(active, 1.0, self.parameters.idle_factor)])
-        products = (items @ items.T) / np.maximum(factor[:, None], factor[None, :])
-        labels = average_linkage(products.astype(np.float32), members, self._threshold())
+        products = (items @ mirrored(items).T) / np.maximum(factor[:, None], factor[None, :])
+        where = [self._window.members[place].where for place in held]
+        gains = self._context.matrix([*where, *(self._narratives[uid].where for uid in uids)])
+        products += gains * np.outer(members, members)
+        labels = average_linkage(products.astype(np.float32), members, self._threshold(), self._doubt())
         groups: dict[int, tuple[list[int], list[int]]] = {}
         for item, label in enumerate(labels.tolist()):
             places, around = groups.setdefault(label, ([], []))
@@ -236,20 +267,18 @@ class Engine:
             keep.absorb(gone)
             self._centroids.merge(keep.uid, gone.uid)
             self._window.hand_over(gone.uid, keep.uid)
+            self._leave_threads(gone)
             del self._narratives[gone.uid]
+            for thread in keep.where:
+                self._in_thread.setdefault(thread, set()).add(keep.uid)
             self._changed[keep.uid] = None
         return keep.uid
 
-    def _is_corroborated(self, places: list[int]) -> bool:
-        members = [self._window.members[place] for place in places]
-        if len({member.author_key for member in members}) < self.parameters.min_authors:
-            return False
-        trial = Narrative(uid=HELD_BACK, narrative_id="")
-        for member in members:
-            trial.add(member)
-        if trial.distinct_voices < self.parameters.min_authors and trial.kind is not Kind.CAMPAIGN:
-            return False
-        return have_common_word(members, self.parameters.word_authors, self.parameters.word_share)
+    def _leave_threads(self, narrative: Narrative) -> None:
+        for thread in narrative.where:
+            self._in_thread[thread].discard(narrative.uid)
+            if not self._in_thread[thread]:
+                del self._in_thread[thread]
 
     def _found(self, places: list[int], now: int, at: int) -> int:
         first = self._window.members[places[0]]
@@ -265,7 +294,7 @@ class Engine:
         narrative = self._narratives[uid]
         centroid = self._centroids.mean(uid)
         for place in places:
-            member = self._window.members[place].at_similarity(float(rows[place] @ centroid))
+            member = self._window.members[place].at_similarity(float(rows[place, :-2] @ centroid[:-2]))
             self._take_in(narrative, member, now, at, retroactive=True)
         if is_new:
             self._label(narrative)
@@ -351,6 +380,7 @@ class Engine:
         forget_ms = now - self.parameters.forget_after_hours * _HOUR_MS
         forgotten = self._centroids.idle_since(forget_ms)
         for uid in forgotten:
+            self._leave_threads(self._narratives[uid])
             self._outcome.retired.append(self._narratives.pop(uid).narrative_id)
             self._centroids.drop(uid)
         self._window.forget(set(forgotten), forget_ms)
@@ -377,6 +407,9 @@ class Engine:
                 reviewed_ms=self._reviewed_ms,
                 unreviewed=self._unreviewed,
                 means=self._representation.means.state(),
+                offsets=self._context.offsets,
+                telling=self._context.telling,
+                usual={k: v.astype("<f4").tobytes() for k, v in self._representation.usual.items()},
                 documents=lexical.documents,
                 frequencies=lexical.frequencies.astype("<i4").tobytes(),
                 centroids=self._centroids.state(),
@@ -396,7 +429,15 @@ class Engine:
             raise SnapshotError(str(error)) from error
         self._representation.lexical.documents = state.documents
         self._representation.lexical.frequencies = np.frombuffer(state.frequencies, dtype="<i4").copy()
+        self._context.offsets, self._context.telling = dict(state.offsets), state.telling
+        self._representation.usual = {
+            language: np.frombuffer(raw, dtype="<f4").copy() for language, raw in state.usual.items()
+        }
         self._narratives = {narrative.uid: narrative for narrative in state.narratives}
+        self._in_thread = {}
+        for narrative in state.narratives:
+            for thread in narrative.where:
+                self._in_thread.setdefault(thread, set()).add(narrative.uid)
         self._window.load(state.window)
         self._seen = dict(state.seen)
         self._clock, self._swept_ms = state.clock, state.swept_ms
@@ -416,5 +457,6 @@ def _mention(narrative_id: str, member: Member, *, retroactive: bool) -> Mention
         at=instant(member.at_ms),
         similarity=member.similarity,
         retroactive=retroactive,
+        stance=member.stance,
         permalink=member.permalink,
     )

@@ -18,7 +18,7 @@ from models.lexical import fold
 from models.narrative import Member
 from models.types import unpack_vectors
 
-__all__ = ["Label", "Rarity", "describe", "have_common_word"]
+__all__ = ["Label", "Rarity", "describe"]
 
 KEYWORDS = 6
 LABEL_PHRASES = 3
@@ -161,26 +161,6 @@ def describe(members: Sequence[Member], rarity: Rarity) -> Label:
     ranked = _ranked(mine, keywords)
     quotes = _quotes([*ranked, *(member for member in members if member.language != language)])
     return Label(_label(keywords, ranked[0].text), keywords, ranked[0], quotes)
-
-
-def have_common_word(members: Sequence[Member], least_authors: int, least_share: float) -> bool:
-    """Whether so many authors, and such a share of those who write the main language, use one content word.
-
-    Claims that only feel alike (thanks, jokes, complaints about the site) seldom share a word; people who
-    repeat a claim in their own words nearly always share at least one.
-    """
-    language = _main_language(members)
-    stops = _stops(language)
-    users: dict[str, set[int]] = {}
-    authors = set()
-    for member in members:
-        if member.language == language:
-            authors.add(member.author_key)
-            for phrase in _phrases(member.text, stops):
-                if " " not in phrase:
-                    users.setdefault(_stem(phrase), set()).add(member.author_key)
-    most = max((len(names) for names in users.values()), default=0)
-    return most >= max(least_authors, least_share * len(authors))
 
 
 def _label(keywords: Sequence[str], representative: str) -> str:

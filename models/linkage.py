@@ -12,9 +12,11 @@ __all__ = ["average_linkage"]
 
 _NEVER = -np.inf
 
+Sizes = NDArray[np.float64] | np.float64
+
 
 def average_linkage(
-    products: NDArray[np.float32], sizes: NDArray[np.float64], threshold: float
+    products: NDArray[np.float32], sizes: NDArray[np.float64], threshold: float, doubt: float = 0.0
 ) -> NDArray[np.intp]:
     """The cluster of each of n items, named by the lowest item in it: (n,).
 
@@ -25,7 +27,7 @@ def average_linkage(
     count = len(sizes)
     if products.shape != (count, count):
         raise ValueError(f"products are {products.shape}, not ({count}, {count})")
-    state = _Agglomeration(products.astype(np.float64), sizes.astype(np.float64))
+    state = _Agglomeration(products.astype(np.float64), sizes.astype(np.float64), doubt)
     while (pair := state.closest(threshold)) is not None:
         state.join(*pair)
     return state.labels
@@ -34,11 +36,12 @@ def average_linkage(
 class _Agglomeration:
     """Products, similarities and, for each live item, its nearest other."""
 
-    def __init__(self, products: NDArray[np.float64], sizes: NDArray[np.float64]) -> None:
+    def __init__(self, products: NDArray[np.float64], sizes: NDArray[np.float64], doubt: float) -> None:
+        self._doubt = doubt
         self.labels = np.arange(len(sizes))
         self._products, self._sizes = products, sizes
         self._alive = np.ones(len(sizes), dtype=np.bool_)
-        self._similar = products / np.outer(sizes, sizes)
+        self._similar = products / _weights(sizes[:, None], sizes[None, :], doubt)
         np.fill_diagonal(self._similar, _NEVER)
         self._nearest = self._similar.argmax(axis=1) if len(sizes) else np.zeros(0, dtype=np.intp)
         self._best = self._similar[np.arange(len(sizes)), self._nearest]
@@ -61,7 +64,7 @@ class _Agglomeration:
         self._alive[gone] = False
         self.labels[self.labels == gone] = keep
         self._similar[gone], self._similar[:, gone] = _NEVER, _NEVER
-        row = self._products[keep] / (self._sizes[keep] * self._sizes)
+        row = self._products[keep] / _weights(self._sizes[keep], self._sizes, self._doubt)
         row[~self._alive] = _NEVER
         row[keep] = _NEVER
         self._similar[keep], self._similar[:, keep] = row, row
@@ -76,3 +79,8 @@ class _Agglomeration:
         self._best[items] = self._similar[items, self._nearest[items]]
         closer = np.flatnonzero(self._alive & (row > self._best))
         self._nearest[closer], self._best[closer] = keep, row[closer]
+
+
+def _weights(a: Sizes, b: Sizes, doubt: float) -> NDArray[np.float64]:
+    weights: NDArray[np.float64] = a * b + doubt
+    return weights

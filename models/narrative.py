@@ -11,12 +11,14 @@ from enum import IntEnum
 
 import msgspec
 
+from models.context import thread_key
 from models.lexical import shingles
 from models.outcome import Kind, NarrativeView, Quote, State, instant
 from models.types import Claim
 
-__all__ = ["Facet", "Member", "Narrative", "Voice", "key_of", "member_of"]
+__all__ = ["HELD_BACK", "Facet", "Member", "Narrative", "Voice", "key_of", "member_of"]
 
+HELD_BACK = -1  # in place of a uid: of no narrative
 SAMPLE_SIZE = 24  # members kept for quotes and labels
 MAX_VOICES = 48  # texts compared for near-copies; later ones count as voices of their own
 COPY_JACCARD = 0.5  # of three-word runs: a changed word or two, an added sentence, a new emoji
@@ -49,7 +51,19 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     at_ms: int
     similarity: float
     vector: bytes  # float16, as it came
+    substance: float = 0.0  # what it adds to its similarity to anything
+    stance: str | None = None  # supports or rebuts; None: not judged
     permalink: str = ""
+
+    @property
+    def thread_key(self) -> str:
+        """The thread as `models.context` knows it."""
+        return thread_key(self.source, self.thread)
+
+    @property
+    def where(self) -> dict[str, int]:
+        """Its place, as a narrative has it."""
+        return {self.thread_key: 1}
 
     def at_similarity(self, similarity: float) -> "Member":
         """The same member, with another similarity."""
@@ -70,7 +84,7 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def member_of(claim: Claim, at_ms: int, similarity: float) -> Member:
+def member_of(claim: Claim, at_ms: int) -> Member:
     """A claim as a member; a claim without author counts as an author of its own."""
     author = claim.author or f"{claim.source}\x1f{claim.comment_id}"
     return Member(
@@ -85,7 +99,7 @@ def member_of(claim: Claim, at_ms: int, similarity: float) -> Member:
         thread=claim.thread,
         language=claim.language,
         at_ms=at_ms,
-        similarity=similarity,
+        similarity=0.0,
         vector=claim.vector,
         permalink=claim.permalink,
     )
@@ -125,6 +139,7 @@ class Narrative(msgspec.Struct):
     emerged_ms: int = 0
     comments: dict[int, str] = {}  # key of each comment to its facet
     facets: dict[str, int] = {}  # "source, thread, language" to the number of comments
+    where: dict[str, int] = {}  # thread key to the number of comments
     authors: set[int] = set()
     voices: list[Voice] = []
     further_voices: int = 0
@@ -163,6 +178,7 @@ class Narrative(msgspec.Struct):
             return False
         self._count(member.key, _FACET.join((member.source, member.thread, member.language)))
         self.authors.add(member.author_key)
+        self._place(member.thread_key, 1)
         self.first_ms = min(self.first_ms or member.at_ms, member.at_ms)
         self.last_ms = max(self.last_ms, member.at_ms)
         self._hear(shingles(member.text), 1, {member.author_key})
@@ -175,6 +191,8 @@ class Narrative(msgspec.Struct):
             if key not in self.comments:
                 self._count(key, facet)
         self.authors |= other.authors
+        for thread, claims in other.where.items():
+            self._place(thread, claims)
         self.first_ms, self.last_ms = min(self.first_ms, other.first_ms), max(self.last_ms, other.last_ms)
         for voice in other.voices:
             self._hear(voice.signature, voice.copies, voice.authors)
@@ -216,6 +234,9 @@ class Narrative(msgspec.Struct):
     def _count(self, key: int, facet: str) -> None:
         self.comments[key] = facet
         self.facets[facet] = self.facets.get(facet, 0) + 1
+
+    def _place(self, thread: str, claims: int) -> None:
+        self.where[thread] = self.where.get(thread, 0) + claims
 
     def _hear(self, signature: frozenset[int], copies: int, authors: set[int]) -> None:
         for voice in self.voices:

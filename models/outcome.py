@@ -91,7 +91,7 @@ class Mention(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
     similarity: float
     retroactive: bool  # seen before the narrative emerged
-    stance: str | None = None  # not judged in this version
+    stance: str | None = None  # supports or rebuts; None: the model has no judge
     permalink: str = ""
 
 
@@ -105,7 +105,7 @@ class NarrativeView(msgspec.Struct, frozen=True, kw_only=True):
     kind: Kind
     state: State
     mentions: int
-    supporting: int | None  # None: stance is not judged in this version
+    supporting: int | None  # None: not counted in this version
     rebutting: int | None
     copies: int  # mentions that are near-copies of one text
     authors: int

@@ -20,26 +20,28 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
 
     # Mean similarity from which claims are one narrative (average linkage). Rows are three fifths centred
     # vectors, two fifths terms: unrelated claims of one discussion score about 0.03, paraphrases 0.2 to 0.5.
-    link_similarity: float = 0.13
+    link_similarity: float = 0.12
+    # Pairs of no similarity that are added to every mean: one pair alone may be alike by chance.
+    doubt: float = 0.9
+    # What two claims gain by standing in the same thread (see models.context).
+    same_thread: float = 0.12
+    # What each logit of substance of either claim adds to the similarity of the two (see models.judge).
+    substance_weight: float = 0.08
     # Until a desk's own means and terms are known, similarity has to be more convincing: the threshold is
     # multiplied by 1 + young_claims / (claims read so far).
-    young_claims: int = 6
+    young_claims: int = 24
     # A narrative without a claim left in the window takes one in only at this multiple of the threshold:
     # what comes long after is more often something else.
     idle_factor: float = 2.0
     # Distinct authors, and texts that are not copies of one another. Two people agreeing is a conversation
     # and three happen by chance in every long thread.
-    min_authors: int = 4
-    # One content word has to be shared by so many authors, and by such a share of those who write the main
-    # language: it halves the false alarms of groups that only feel alike.
-    word_authors: int = 3
-    word_share: float = 0.5
+    min_authors: int = 3
     # Recent claims that are clustered again and again, with today's means and term weights. Clustering is
     # quadratic in it: 1,024 cost about 50 ms a review.
     window_claims: int = 1024
     # A review comes after every sixteenth of the window, or after ten minutes of event time.
     reviews_per_window: int = 16
-    review_minutes: int = 10
+    review_minutes: int = 2
     # A label is found anew when a narrative has grown by half since the last one.
     relabel_growth: float = 1.5
     # Comment threads live two or three days: three quiet days are the end of a narrative for now.
@@ -52,7 +54,7 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
     sweep_minutes: int = 10
 
 
-_MIN_AUTHORS = {Sensitivity.LOW: 6, Sensitivity.NORMAL: 4, Sensitivity.HIGH: 3}
+_MIN_AUTHORS = {Sensitivity.LOW: 5, Sensitivity.NORMAL: 3, Sensitivity.HIGH: 2}
 
 
 def parameters_for(sensitivity: Sensitivity) -> Parameters:

@@ -7,6 +7,7 @@ Means and term weights move while the stream is read, so rows are made anew when
 """
 
 from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 import msgspec
 import numpy as np
@@ -15,11 +16,14 @@ from numpy.typing import NDArray
 from models.background import Background
 from models.lexical import LEXICAL_DIMENSIONS, LexicalView, Terms
 
-__all__ = ["DENSE_SHARE", "LanguageMeans", "Representation"]
+__all__ = ["DENSE_SHARE", "LanguageMeans", "Representation", "mirrored"]
 
 DENSE_SHARE = 0.6  # 0.5 to 0.7 are alike on the development streams; terms or vectors alone are worse
 PRIOR_CLAIMS = 5  # how many claims of the stream weigh as much as the background; more blurs single threads
+_FEW_TEXTS = 10  # the mean of so many texts is believed by half
 _NO_DIRECTION = 1e-6  # shorter than this, a centred vector has no direction (the first claim of a stream)
+
+T = TypeVar("T", np.float32, np.float64)
 
 
 class _Mean(msgspec.Struct):
@@ -88,9 +92,28 @@ class Representation:
     def __init__(self, dense: int, background: Background | None = None) -> None:
         ordinary = background or Background()
         self.dense = dense
-        self.dimensions = dense + LEXICAL_DIMENSIONS
+        self.dimensions = dense + LEXICAL_DIMENSIONS + 2
         self.means = LanguageMeans(dense, ordinary.means)
         self.lexical = LexicalView(ordinary.texts)
+        self.usual: dict[
+            str, NDArray[np.float32]
+        ] = {}  # what claims of a language share lexically, (lexical,)
+
+    def learn_usual(self, languages: Sequence[str], rows: NDArray[np.float32]) -> None:
+        """Learn from the rows of recent claims what those of each language have in common.
+
+        Any two texts of one language share letters, those of two languages do not: without this, claims would
+        be told apart by language.
+        """
+        places: dict[str, list[int]] = {}
+        for place, language in enumerate(languages):
+            places.setdefault(language, []).append(place)
+        lexical = rows[:, self.dense : -2]
+        self.usual = {
+            language: self.usual.get(language, np.float32(0.0))
+            + lexical[found].sum(axis=0) / np.float32(len(found) + _FEW_TEXTS)
+            for language, found in places.items()
+        }
 
     def count(self, language: str, vector: NDArray[np.float32], found: Terms) -> None:
         """Count one claim of the stream. vector: (dense,)."""
@@ -98,12 +121,23 @@ class Representation:
         self.lexical.count(found)
 
     def rows(
-        self, languages: Sequence[str], vectors: NDArray[np.float32], texts: Sequence[Terms]
+        self,
+        languages: Sequence[str],
+        vectors: NDArray[np.float32],
+        texts: Sequence[Terms],
+        substance: NDArray[np.float32],
     ) -> NDArray[np.float32]:
-        """Rows of n claims (at least one): (n, dense + lexical) float32, at most unit length."""
+        """Rows of n claims (at least one): (n, dense + lexical + 2) float32.
+
+        substance: (n,), what each adds to its similarity to anything: see `mirrored` on the last columns.
+        """
         rows = np.empty((len(texts), self.dimensions), dtype=np.float32)
         rows[:, : self.dense] = np.sqrt(DENSE_SHARE) * self._centred(languages, vectors)
-        rows[:, self.dense :] = np.sqrt(1.0 - DENSE_SHARE) * self.lexical.rows(texts)
+        rows[:, self.dense : -2] = np.sqrt(1.0 - DENSE_SHARE) * self.lexical.rows(texts)
+        if self.usual:
+            none = np.zeros(LEXICAL_DIMENSIONS, dtype=np.float32)
+            rows[:, self.dense : -2] -= np.stack([self.usual.get(language, none) for language in languages])
+        rows[:, -2], rows[:, -1] = substance, 1.0
         return rows
 
     def _centred(self, languages: Sequence[str], vectors: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -114,3 +148,13 @@ class Representation:
         scale = np.where(norms > _NO_DIRECTION, 1.0 / np.maximum(norms, _NO_DIRECTION), 0.0)
         unit: NDArray[np.float32] = (centred * scale[:, None]).astype(np.float32)
         return unit
+
+
+def mirrored(rows: NDArray[T]) -> NDArray[T]:
+    """Rows (…, d) with the last two columns exchanged.
+
+    The inner product of a row and a mirrored one is the similarity of two claims: that of their texts, plus
+    what each adds of its own (substance times one, and one times substance). For sums of rows it becomes the
+    sum over all pairs.
+    """
+    return np.concatenate([rows[..., :-2], rows[..., -1:], rows[..., -2:-1]], axis=-1)

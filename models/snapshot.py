@@ -9,7 +9,7 @@ from models.narrative import Member, Narrative
 
 __all__ = ["Snapshot", "SnapshotError", "pack", "unpack"]
 
-SNAPSHOT_VERSION = 1
+SNAPSHOT_VERSION = 2
 
 
 class SnapshotError(NarrawatchError):
@@ -25,6 +25,9 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     reviewed_ms: int
     unreviewed: int
     means: dict[str, tuple[bytes, float]]
+    offsets: dict[str, float]
+    telling: float
+    usual: dict[str, bytes]
     documents: int
     frequencies: bytes
     centroids: CentroidState

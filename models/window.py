@@ -9,13 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.lexical import Terms, terms
-from models.narrative import Member
+from models.narrative import HELD_BACK, Member
 from models.representation import Representation
 from models.types import unpack_vectors
 
-__all__ = ["HELD_BACK", "Window"]
-
-HELD_BACK = -1  # the owner of a claim without narrative
+__all__ = ["Window"]
 
 
 class Window:
@@ -39,8 +37,16 @@ class Window:
 
     def rows(self, representation: Representation) -> NDArray[np.float32]:
         """The rows of all claims as the representation has them today: (n, dimensions); n at least 1."""
-        languages = [member.language for member in self.members]
-        return representation.rows(languages, np.stack(self._vectors), self._terms)
+        substance = np.array([member.substance for member in self.members], dtype=np.float32)
+        return representation.rows(self.languages(), np.stack(self._vectors), self._terms, substance)
+
+    def languages(self) -> list[str]:
+        """The language of each claim."""
+        return [member.language for member in self.members]
+
+    def threads(self) -> list[str]:
+        """The thread key of each claim."""
+        return [member.thread_key for member in self.members]
 
     def owner_array(self) -> NDArray[np.int64]:
         """The owners, (n,)."""

@@ -34,7 +34,7 @@ class EngineMaker:
 
     @cached_property
     def _background(self) -> Background:
-        return background_of(self._embedder.embed)
+        return background_of(self._embedder)
 
     @cached_property
     def _watches(self) -> list[tuple[str | None, Watch]]:

@@ -259,7 +259,7 @@ def _prepare(
         (desk, make_watch(name, phrases, embedder.embed, lambda text: detector.detect(text, None)))
         for desk, name, phrases in watched
     ]
-    desks = _Desks(settings, embedder.dimensions, background_of(embedder.embed), watches)
+    desks = _Desks(settings, embedder.dimensions, background_of(embedder), watches)
     return stored or ModelVectors(ClaimMaker(embedder, detector, split=plan.split)), desks, embedder.name
 
 
