@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import sentencex
 
-__all__ = ["MAX_CLAIMS", "WHOLE_COMMENT_WORDS", "asserts", "split_claims"]
+__all__ = ["MAX_CLAIMS", "WHOLE_COMMENT_WORDS", "asserts", "split_claims", "split_sentences"]
 
 WHOLE_COMMENT_WORDS = 60  # a comment this short makes one point, in however many sentences
 MAX_CLAIMS = 12  # per comment; bounds what one author can weigh and cost
@@ -49,6 +49,11 @@ def split_claims(text: str, language: str) -> list[str]:
         return []
     if _words(text) <= WHOLE_COMMENT_WORDS:
         return [_folded(text)]
+    return split_sentences(text, language)
+
+
+def split_sentences(text: str, language: str) -> list[str]:
+    """Sentences of a clean text, with the fragments beside them; at most `MAX_CLAIMS`, else passages."""
     sentences = [part for line in text.split("\n") for part in _sentences(_folded(line), language)]
     return _at_most(MAX_CLAIMS, _join_fragments(sentences))
 

@@ -32,11 +32,13 @@ from models.outcome import (
     Mention,
     NarrativeView,
     Outcome,
+    Stance,
     State,
     WatchMatch,
     instant,
 )
 from models.parameters import Parameters
+from models.prose import is_prose
 from models.representation import Representation, mirrored
 from models.snapshot import Snapshot, SnapshotError, pack, unpack
 from models.types import Claim, unpack_vectors
@@ -127,7 +129,7 @@ class Engine:
             if claim.vector:
                 self._observe_claim(claim, now, at)
             else:
-                self._assign(claim.source, claim.comment_id, claim.n, None, 0.0)
+                self._assign(member_of(claim, at), None)
         if self._review_is_due(now):
             self._review(now, at)
 
@@ -137,9 +139,10 @@ class Engine:
         thread = thread_key(claim.source, claim.thread)
         self._representation.count(claim.language, vector, found)
         member = self._judged(member_of(claim, at), vector)
+        self._context.count(thread, member.substance, now)
         substance = np.array([member.substance], dtype=np.float32)
         row = self._representation.rows([claim.language], vector[None, :], [found], substance)[0]
-        uid, similarity = self._centroids.nearest(row, self._gains(thread), self._doubt())
+        uid, similarity = self._centroids.nearest(row, self._gains(thread), self.parameters.doubt)
         joins = similarity >= self._threshold()
         member = member.at_similarity(similarity if joins else 0.0)
         self._window.append(member, vector, found, uid if joins else HELD_BACK)
@@ -149,15 +152,15 @@ class Engine:
             self._centroids.add(uid, row, now)
             self._take_in(narrative, member, now, at, retroactive=False)
         else:
-            self._assign(claim.source, claim.comment_id, claim.n, None, 0.0)
-        self._watch(claim, vector, narrative, at)
+            self._assign(member, None)
+        self._watch(claim, narrative, at)
 
     def _judged(self, member: Member, vector: NDArray[np.float32]) -> Member:
-        if self._judge is None:
+        if self._judge is None or not is_prose(member.text, member.language):
             return member
         verdict = self._judge.of(vector - self._representation.means.mean(member.language))
         substance = self.parameters.substance_weight * verdict.substance
-        stance = "rebuts" if verdict.rebuts else "supports"
+        stance = Stance.REBUTS if verdict.rebuts else Stance.SUPPORTS
         return msgspec.structs.replace(member, substance=substance, stance=stance)
 
     def _gains(self, thread: str) -> dict[int, float]:
@@ -168,15 +171,12 @@ class Engine:
         read = self._representation.lexical.documents
         return self.parameters.link_similarity * (1.0 + self.parameters.young_claims / max(read, 1))
 
-    def _doubt(self) -> float:
-        return self.parameters.doubt * self._context.telling
-
     def _take_in(self, narrative: Narrative, member: Member, now: int, at: int, *, retroactive: bool) -> None:
         counted = narrative.add(member)
         self._in_thread.setdefault(member.thread_key, set()).add(narrative.uid)
         self._centroids.touch(narrative.uid, now)
         self._changed[narrative.uid] = None
-        self._assign(member.source, member.comment_id, member.n, narrative.narrative_id, member.similarity)
+        self._assign(member, narrative.narrative_id)
         if not counted:
             return
         self._outcome.mentions.append(_mention(narrative.narrative_id, member, retroactive=retroactive))
@@ -186,12 +186,15 @@ class Engine:
         if narrative.mentions >= self.parameters.relabel_growth * narrative.labelled_mentions:
             self._label(narrative)
 
-    def _assign(
-        self, source: str, comment_id: str, n: int, narrative_id: str | None, similarity: float
-    ) -> None:
+    def _assign(self, member: Member, narrative_id: str | None) -> None:
         self._outcome.assignments.append(
             Assignment(
-                source=source, comment_id=comment_id, n=n, narrative_id=narrative_id, similarity=similarity
+                source=member.source,
+                comment_id=member.comment_id,
+                n=member.n,
+                narrative_id=narrative_id,
+                similarity=0.0 if narrative_id is None else member.similarity,
+                stance=None if narrative_id is None else member.stance,
             )
         )
 
@@ -246,7 +249,9 @@ class Engine:
         where = [self._window.members[place].where for place in held]
         gains = self._context.matrix([*where, *(self._narratives[uid].where for uid in uids)])
         products += gains * np.outer(members, members)
-        labels = average_linkage(products.astype(np.float32), members, self._threshold(), self._doubt())
+        labels = average_linkage(
+            products.astype(np.float32), members, self._threshold(), self.parameters.doubt
+        )
         groups: dict[int, tuple[list[int], list[int]]] = {}
         for item, label in enumerate(labels.tolist()):
             places, around = groups.setdefault(label, ([], []))
@@ -346,9 +351,12 @@ class Engine:
         narrative.quotes = [member.quote() for member in found.quotes]
         narrative.labelled_mentions = narrative.mentions
 
-    def _watch(self, claim: Claim, vector: NDArray[np.float32], narrative: Narrative | None, at: int) -> None:
+    def _watch(self, claim: Claim, narrative: Narrative | None, at: int) -> None:
+        if not self.watches:
+            return
+        vectors = unpack_vectors([claim.vector, *claim.sentences])
         for watch in self.watches:
-            similarity = best_match(watch, self._representation.means, claim.text, claim.language, vector)
+            similarity = best_match(watch, self._representation.means, claim.text, claim.language, vectors)
             if similarity < watch.threshold:
                 continue
             self._outcome.matches.append(
@@ -384,6 +392,7 @@ class Engine:
             self._outcome.retired.append(self._narratives.pop(uid).narrative_id)
             self._centroids.drop(uid)
         self._window.forget(set(forgotten), forget_ms)
+        self._context.forget(forget_ms)
         self._forget_comments(now - self.parameters.remember_comments_hours * _HOUR_MS)
 
     def _forget_comments(self, before_ms: int) -> None:
@@ -407,8 +416,8 @@ class Engine:
                 reviewed_ms=self._reviewed_ms,
                 unreviewed=self._unreviewed,
                 means=self._representation.means.state(),
-                offsets=self._context.offsets,
-                telling=self._context.telling,
+                threads=list(self._context.sizes.items()),
+                alike=self._context.alike,
                 usual={k: v.astype("<f4").tobytes() for k, v in self._representation.usual.items()},
                 documents=lexical.documents,
                 frequencies=lexical.frequencies.astype("<i4").tobytes(),
@@ -429,7 +438,7 @@ class Engine:
             raise SnapshotError(str(error)) from error
         self._representation.lexical.documents = state.documents
         self._representation.lexical.frequencies = np.frombuffer(state.frequencies, dtype="<i4").copy()
-        self._context.offsets, self._context.telling = dict(state.offsets), state.telling
+        self._context.sizes, self._context.alike = dict(state.threads), dict(state.alike)
         self._representation.usual = {
             language: np.frombuffer(raw, dtype="<f4").copy() for language, raw in state.usual.items()
         }

@@ -81,6 +81,5 @@ class _Agglomeration:
         self._nearest[closer], self._best[closer] = keep, row[closer]
 
 
-def _weights(a: Sizes, b: Sizes, doubt: float) -> NDArray[np.float64]:
-    weights: NDArray[np.float64] = a * b + doubt
-    return weights
+def _weights(a: Sizes, b: NDArray[np.float64], doubt: float) -> NDArray[np.float64]:
+    return np.multiply(a, b) + doubt

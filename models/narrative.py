@@ -13,7 +13,7 @@ import msgspec
 
 from models.context import thread_key
 from models.lexical import shingles
-from models.outcome import Kind, NarrativeView, Quote, State, instant
+from models.outcome import Kind, NarrativeView, Quote, Stance, State, instant
 from models.types import Claim
 
 __all__ = ["HELD_BACK", "Facet", "Member", "Narrative", "Voice", "key_of", "member_of"]
@@ -52,7 +52,7 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     similarity: float
     vector: bytes  # float16, as it came
     substance: float = 0.0  # what it adds to its similarity to anything
-    stance: str | None = None  # supports or rebuts; None: not judged
+    stance: Stance | None = None  # None: not judged
     permalink: str = ""
 
     @property
@@ -126,6 +126,7 @@ class Facet(IntEnum):
     SOURCE = 0
     THREAD = 1
     LANGUAGE = 2
+    STANCE = 3  # empty where it was not judged
 
 
 class Narrative(msgspec.Struct):
@@ -138,7 +139,7 @@ class Narrative(msgspec.Struct):
     last_ms: int = 0
     emerged_ms: int = 0
     comments: dict[int, str] = {}  # key of each comment to its facet
-    facets: dict[str, int] = {}  # "source, thread, language" to the number of comments
+    facets: dict[str, int] = {}  # facets joined to the number of comments
     where: dict[str, int] = {}  # thread key to the number of comments
     authors: set[int] = set()
     voices: list[Voice] = []
@@ -176,7 +177,8 @@ class Narrative(msgspec.Struct):
         """Take one claim in; False when its comment is counted already."""
         if member.key in self.comments:
             return False
-        self._count(member.key, _FACET.join((member.source, member.thread, member.language)))
+        facet = _FACET.join((member.source, member.thread, member.language, member.stance or ""))
+        self._count(member.key, facet)
         self.authors.add(member.author_key)
         self._place(member.thread_key, 1)
         self.first_ms = min(self.first_ms or member.at_ms, member.at_ms)
@@ -210,8 +212,8 @@ class Narrative(msgspec.Struct):
             kind=self.kind,
             state=self.state,
             mentions=self.mentions,
-            supporting=None,
-            rebutting=None,
+            supporting=self._judged(Stance.SUPPORTS),
+            rebutting=self._judged(Stance.REBUTS),
             copies=self.copies,
             authors=len(self.authors),
             threads=self.counts(Facet.THREAD),
@@ -230,6 +232,10 @@ class Narrative(msgspec.Struct):
         for key, count in self.facets.items():
             found[key.split(_FACET)[facet]] += count
         return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+
+    def _judged(self, stance: Stance) -> int | None:
+        found = self.counts(Facet.STANCE)
+        return None if found.keys() == {""} else found.get(stance, 0)
 
     def _count(self, key: int, facet: str) -> None:
         self.comments[key] = facet

@@ -18,6 +18,7 @@ __all__ = [
     "NarrativeView",
     "Outcome",
     "Quote",
+    "Stance",
     "State",
     "WatchMatch",
     "instant",
@@ -43,6 +44,13 @@ class State(StrEnum):
 
     EMERGED = "emerged"
     FADED = "faded"
+
+
+class Stance(StrEnum):
+    """What a mention makes of the claim: puts it forward, or denies it."""
+
+    SUPPORTS = "supports"
+    REBUTS = "rebuts"
 
 
 class Kind(StrEnum):
@@ -75,6 +83,7 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
     n: int
     narrative_id: str | None  # None: held back, or a claim of nothing
     similarity: float  # mean similarity to the narrative's claims; 0.0 without narrative
+    stance: Stance | None = None  # None: without narrative, or not judged
 
 
 class Mention(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,7 +100,7 @@ class Mention(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
     similarity: float
     retroactive: bool  # seen before the narrative emerged
-    stance: str | None = None  # supports or rebuts; None: the model has no judge
+    stance: Stance | None = None  # None: not judged, as for texts that are no sentences
     permalink: str = ""
 
 
@@ -105,7 +114,7 @@ class NarrativeView(msgspec.Struct, frozen=True, kw_only=True):
     kind: Kind
     state: State
     mentions: int
-    supporting: int | None  # None: not counted in this version
+    supporting: int | None  # mentions; None: none was judged
     rebutting: int | None
     copies: int  # mentions that are near-copies of one text
     authors: int

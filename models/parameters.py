@@ -22,7 +22,7 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
     # vectors, two fifths terms: unrelated claims of one discussion score about 0.03, paraphrases 0.2 to 0.5.
     link_similarity: float = 0.12
     # Pairs of no similarity that are added to every mean: one pair alone may be alike by chance.
-    doubt: float = 0.9
+    doubt: float = 0.7
     # What two claims gain by standing in the same thread (see models.context).
     same_thread: float = 0.12
     # What each logit of substance of either claim adds to the similarity of the two (see models.judge).
@@ -39,7 +39,7 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
     # Recent claims that are clustered again and again, with today's means and term weights. Clustering is
     # quadratic in it: 1,024 cost about 50 ms a review.
     window_claims: int = 1024
-    # A review comes after every sixteenth of the window, or after ten minutes of event time.
+    # A review comes after every sixteenth of the window, or after two minutes of event time.
     reviews_per_window: int = 16
     review_minutes: int = 2
     # A label is found anew when a narrative has grown by half since the last one.

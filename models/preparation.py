@@ -5,12 +5,13 @@ Embedding is one call for a whole batch; it takes seconds and belongs off an eve
 """
 
 from collections.abc import Sequence
+from itertools import islice
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from models.claims import asserts, split_claims
+from models.claims import asserts, split_claims, split_sentences
 from models.embedding import Embedder
 from models.language import LanguageDetector
 from models.text import clean_comment
@@ -43,20 +44,28 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     language: str
     asserts: bool
+    sentences: list[str] = []  # where it has several and they are wanted
 
 
 class ClaimMaker:
     """Makes claims of comments.
 
     split: False makes one claim of each comment, and takes its text as it stands when it has no markup.
+    sentences: embed the sentences of a claim, too, as watches want it; it costs about as much again.
     """
 
     def __init__(
-        self, embedder: Embedder, detector: LanguageDetector | None = None, *, split: bool = True
+        self,
+        embedder: Embedder,
+        detector: LanguageDetector | None = None,
+        *,
+        split: bool = True,
+        sentences: bool = False,
     ) -> None:
         self.embedder = embedder
         self._detector = detector or LanguageDetector()
         self._split = split
+        self._wants_sentences = sentences
 
     def draft(self, comment: Original) -> list[Draft]:
         """The claims of one comment without vectors; [] when nothing readable is left of its text."""
@@ -66,9 +75,21 @@ class ClaimMaker:
         language = self._detector.detect(text, comment.language_hint or None)
         parts = split_claims(text, language) if self._split else [text]
         return [
-            Draft(original=comment, n=n, of=len(parts), text=part, language=language, asserts=asserts(part))
+            Draft(
+                original=comment,
+                n=n,
+                of=len(parts),
+                text=part,
+                language=language,
+                asserts=asserts(part),
+                sentences=self._sentences(part, language),
+            )
             for n, part in enumerate(parts)
         ]
+
+    def _sentences(self, text: str, language: str) -> list[str]:
+        found = split_sentences(text, language) if self._wants_sentences else []
+        return found if len(found) > 1 else []
 
     def make(self, comments: Sequence[Original]) -> list[list[Claim]]:
         """The claims of each comment, embedded in one call; [] for a comment without readable text."""
@@ -77,23 +98,38 @@ class ClaimMaker:
     def embed(self, drafts: Sequence[Sequence[Draft]]) -> list[list[Claim]]:
         """Claims of drafts, one list for each list."""
         texts = [draft.text for group in drafts for draft in group if draft.asserts]
-        return self.attach(drafts, self.embedder.embed(texts))
+        sentences = [text for group in drafts for draft in group if draft.asserts for text in draft.sentences]
+        vectors = self.embedder.embed([*texts, *sentences])
+        return self.attach(drafts, vectors[: len(texts)], vectors[len(texts) :])
 
-    def attach(self, drafts: Sequence[Sequence[Draft]], vectors: NDArray[np.float32]) -> list[list[Claim]]:
+    def attach(
+        self,
+        drafts: Sequence[Sequence[Draft]],
+        vectors: NDArray[np.float32],
+        of_sentences: NDArray[np.float32] | None = None,
+    ) -> list[list[Claim]]:
         """Claims of drafts and their vectors: (n, d) float32, a row for each draft that asserts, in order.
 
+        of_sentences: (m, d), a row for each sentence of these, in order; None for none at all.
         Raises ValueError when the number of rows is another.
         """
         packed = iter(pack_vectors(vectors))
+        parts = iter(pack_vectors(vectors[:0] if of_sentences is None else of_sentences))
         wanted = sum(draft.asserts for group in drafts for draft in group)
         if len(vectors) != wanted:
             raise ValueError(f"{len(vectors)} vectors for {wanted} claims")
         return [
-            [_claim(draft, next(packed) if draft.asserts else b"") for draft in group] for group in drafts
+            [
+                _claim(draft, next(packed), list(islice(parts, len(draft.sentences))))
+                if draft.asserts
+                else _claim(draft, b"", [])
+                for draft in group
+            ]
+            for group in drafts
         ]
 
 
-def _claim(draft: Draft, vector: bytes) -> Claim:
+def _claim(draft: Draft, vector: bytes, sentences: list[bytes]) -> Claim:
     original = draft.original
     return Claim(
         source=original.source,
@@ -109,4 +145,5 @@ def _claim(draft: Draft, vector: bytes) -> Claim:
         parent=original.parent,
         thread_title=original.thread_title,
         permalink=original.permalink,
+        sentences=sentences,
     )

@@ -4,6 +4,7 @@ import msgspec
 
 from models.centroids import CentroidState
 from models.clock import EventClock
+from models.context import ThreadSize
 from models.errors import NarrawatchError
 from models.narrative import Member, Narrative
 
@@ -25,8 +26,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     reviewed_ms: int
     unreviewed: int
     means: dict[str, tuple[bytes, float]]
-    offsets: dict[str, float]
-    telling: float
+    threads: list[tuple[str, ThreadSize]]
+    alike: dict[str, float]
     usual: dict[str, bytes]
     documents: int
     frequencies: bytes

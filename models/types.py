@@ -32,6 +32,8 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     parent: str | None = None
     thread_title: str = ""
     permalink: str = ""
+    # Vectors of its sentences, where it has several and somebody watches: a watch looks at each.
+    sentences: list[bytes] = []
 
 
 def pack_vectors(vectors: NDArray[np.float32]) -> list[bytes]:

@@ -43,15 +43,20 @@ def _contains(text: list[str], phrase: list[str]) -> bool:
 
 
 def best_match(
-    watch: Watch, means: LanguageMeans, text: str, language: str, vector: NDArray[np.float32]
+    watch: Watch, means: LanguageMeans, text: str, language: str, vectors: NDArray[np.float32]
 ) -> float:
-    """The highest similarity of a claim to the watch's phrases, in [-1, 1]; -1 without phrases."""
-    centred = means.centre(language, vector)
+    """The highest similarity of a claim to the watch's phrases, in [-1, 1]; -1 without phrases.
+
+    vectors: (n, d), at least one: of the claim, and of its sentences where it has several.
+    """
+    centred = np.stack([means.centre(language, vector) for vector in vectors])
     tokens = words(text)
     telling = len(tokens) >= LEAST_WORDS
     best = -1.0
     for phrase in watch.phrases:
-        similarity = float(means.centre(phrase.language, phrase.vector) @ centred) if telling else -1.0
+        similarity = (
+            float((centred @ means.centre(phrase.language, phrase.vector)).max()) if telling else -1.0
+        )
         wanted = words(phrase.text)
         if wanted and _contains(tokens, wanted):
             similarity = max(similarity, LITERAL_SIMILARITY + 0.05 * max(similarity, 0.0))

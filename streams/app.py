@@ -69,12 +69,13 @@ def create_app(
     state = WorkerState(metrics)
     outlet = outlet or FaustOutlet(app, settings)
     detector = LanguageDetector()
+    maker = ClaimMaker(embedder, detector, sentences=bool(settings.watches))
     embedding = ThreadPoolExecutor(1, thread_name_prefix="embedding")
     clustering = ThreadPoolExecutor(1, thread_name_prefix="clustering")
     add_claims_agent(
         app,
         _source(app, settings, Topic.COMMENTS),
-        ClaimStage(settings, ClaimMaker(embedder, detector), metrics, author_key=author_key),
+        ClaimStage(settings, maker, metrics, author_key=author_key),
         settings=settings,
         outlet=outlet,
         executor=embedding,

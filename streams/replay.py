@@ -260,7 +260,8 @@ def _prepare(
         for desk, name, phrases in watched
     ]
     desks = _Desks(settings, embedder.dimensions, background_of(embedder), watches)
-    return stored or ModelVectors(ClaimMaker(embedder, detector, split=plan.split)), desks, embedder.name
+    maker = ClaimMaker(embedder, detector, split=plan.split, sentences=bool(watched))
+    return stored or ModelVectors(maker), desks, embedder.name
 
 
 def _check_dimensions(plan: ReplayPlan, stored: VectorSource, embedder: Embedder) -> None:

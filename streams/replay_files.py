@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from models.outcome import Assignment, Event, EventType, NarrativeView, WatchMatch
+from models.outcome import Assignment, Event, EventType, NarrativeView, Stance, WatchMatch
 from models.preparation import Draft
 from streams.errors import OutputError
 from streams.ingest.base import RawComment
@@ -29,6 +29,7 @@ OUTPUT_FILES = (ASSIGNMENTS, EVENTS, NARRATIVES, REJECTED, WATCHES)
 _SIMILARITY_DIGITS = 6
 _EXCERPT_BYTES = 200
 _UNASSIGNED = -1
+_STANCES = (None, *Stance)
 
 _encode = msgspec.json.Encoder().encode
 
@@ -90,6 +91,7 @@ class ReplayFiles:
         self._comment_keys = array("Q")  # of each row, and so on for the next two
         self._narrative = array("l")
         self._similarity = array("d")
+        self._stance = array("b")  # its place in _STANCES
         self._ids: list[str] = []
         self._index: dict[str, int] = {}
         self._into: dict[str, str] = {}  # narratives that merged
@@ -126,6 +128,7 @@ class ReplayFiles:
             self._comment_keys.append(key)
             self._narrative.append(_UNASSIGNED)
             self._similarity.append(0.0)
+            self._stance.append(0)
             line = {
                 "comment_id": original.comment_id,
                 "claim": draft.n,
@@ -153,6 +156,7 @@ class ReplayFiles:
         if row is not None:
             self._narrative[row] = self._number(assignment.narrative_id)
             self._similarity[row] = assignment.similarity
+            self._stance[row] = _STANCES.index(assignment.stance)
 
     def event(self, desk: str, event: Event) -> None:
         """Something that happened; its view of the narrative is the last for now."""
@@ -211,11 +215,13 @@ class ReplayFiles:
 
     def _write_assignments(self, final: list[str]) -> None:
         with (self._folder / ASSIGNMENTS).open("wb") as file:
-            for line, number, similarity in zip(self._claims, self._narrative, self._similarity, strict=True):
+            for line, number, similarity, stance in zip(
+                self._claims, self._narrative, self._similarity, self._stance, strict=True
+            ):
                 decided = {
                     "narrative_id": None if number == _UNASSIGNED else final[number],
                     "similarity": round(similarity, _SIMILARITY_DIGITS),
-                    "stance": None,  # not judged in this version
+                    "stance": _STANCES[stance],
                 }
                 # Two JSON objects become one without reading the first again.
                 file.write(line[:-2] + b"," + _encode(decided)[1:] + b"\n")
