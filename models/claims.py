@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import sentencex
 
-__all__ = ["MAX_CLAIMS", "WHOLE_COMMENT_WORDS", "asserts", "split_claims", "split_sentences"]
+__all__ = ["MAX_CLAIMS", "WHOLE_COMMENT_WORDS", "asserts", "sentences", "split_claims", "split_sentences"]
 
 WHOLE_COMMENT_WORDS = 60  # a comment this short makes one point, in however many sentences
 MAX_CLAIMS = 12  # per comment; bounds what one author can weigh and cost
@@ -54,8 +54,12 @@ def split_claims(text: str, language: str) -> list[str]:
 
 def split_sentences(text: str, language: str) -> list[str]:
     """Sentences of a clean text, with the fragments beside them; at most `MAX_CLAIMS`, else passages."""
-    sentences = [part for line in text.split("\n") for part in _sentences(_folded(line), language)]
-    return _at_most(MAX_CLAIMS, _join_fragments(sentences))
+    return _at_most(MAX_CLAIMS, _join_fragments(sentences(text, language)))
+
+
+def sentences(text: str, language: str) -> list[str]:
+    """The sentences of a clean text, line by line; language: as for `split_claims`."""
+    return [part for line in text.split("\n") for part in _sentences(_folded(line), language)]
 
 
 def _folded(text: str) -> str:
@@ -111,11 +115,11 @@ def _cut_long(sentence: str) -> list[str]:
     return parts
 
 
-def _join_fragments(sentences: list[str]) -> list[str]:
+def _join_fragments(parts: list[str]) -> list[str]:
     """Sentences too short to be a claim go to the one before, those at the start to the one after."""
     claims: list[list[str]] = []
     size = 0  # words of the last claim
-    for sentence in sentences:
+    for sentence in parts:
         words = _words(sentence)
         if claims and (size < _FRAGMENT_WORDS or _is_tail(words, size)):
             claims[-1].append(sentence)

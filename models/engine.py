@@ -345,7 +345,8 @@ class Engine:
         )
 
     def _label(self, narrative: Narrative) -> None:
-        found = describe(narrative.sample, self._representation.lexical.rarity)
+        representation = self._representation
+        found = describe(narrative.sample, representation.lexical.rarity, representation.means.mean)
         narrative.label, narrative.keywords = found.label, found.keywords
         narrative.representative = found.representative.text
         narrative.quotes = [member.quote() for member in found.quotes]
