@@ -126,6 +126,7 @@ class NarrativeView(msgspec.Struct, frozen=True, kw_only=True):
     emerged_at: datetime
     aliases: list[str]
     quotes: list[Quote]
+    plain_label: str | None = None  # the label that a refined one (`label`) stands in for
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):

@@ -31,6 +31,8 @@ from streams.desk_gauges import DeskGauges
 from streams.desks import Shard
 from streams.engines import EngineMaker
 from streams.faust_options import faust_options
+from streams.label_client import LabelClient
+from streams.label_refinement import LabelRefiner
 from streams.metrics import Metrics
 from streams.narrative_series import NarrativeSeries
 from streams.ordering import PartitionMerge
@@ -91,6 +93,10 @@ def create_app(
         )
         return Shard(make_engine, dimensions=embedder.dimensions, merge=merge)
 
+    refiner = None
+    if settings.label_api_url is not None:
+        refiner = LabelRefiner(partial(LabelClient, settings), metrics)
+    series = NarrativeSeries(metrics, top=settings.top_narratives)
     narratives = NarrativesAgent(
         topic_name(settings, Topic.CLAIMS),
         make_shard,
@@ -98,9 +104,14 @@ def create_app(
         outlet=outlet,
         executor=clustering,
         metrics=metrics,
-        gauges=DeskGauges(metrics, NarrativeSeries(metrics, top=settings.top_narratives)),
+        gauges=DeskGauges(metrics, series)
+        if refiner is None
+        else DeskGauges(metrics, series, overlaid=refiner.overlaid),
         state=state,
+        refiner=refiner,
     )
+    if refiner is not None:
+        _refine_in_background(app, refiner, narratives)
     add_narratives_agent(app, _source(app, settings, Topic.CLAIMS), narratives)
     _follow_assignment(app, settings, narratives, state, on_assigned)
     _report_regularly(app, state)
@@ -182,6 +193,13 @@ def _end_of(app: faust.App, place: TP) -> int | None:
         return cast("int | None", app.consumer.highwater(place))
     except ConsumerNotStarted:
         return None
+
+
+def _refine_in_background(app: faust.App, refiner: LabelRefiner, narratives: NarrativesAgent) -> None:
+    async def refine() -> None:
+        await refiner.run(narratives.refined)
+
+    app.task(refine)
 
 
 def _report_regularly(app: faust.App, state: WorkerState) -> None:

@@ -17,13 +17,22 @@ SHOW_SECONDS = 1.0
 
 
 class DeskGauges:
-    """Not for several threads at once. clock: seconds since the epoch."""
+    """Not for several threads at once.
+
+    overlaid: a desk's view with its refined label, if it has one; clock: seconds since the epoch.
+    """
 
     def __init__(
-        self, metrics: Metrics, series: NarrativeSeries, *, clock: Callable[[], float] = time.time
+        self,
+        metrics: Metrics,
+        series: NarrativeSeries,
+        *,
+        overlaid: Callable[[str, NarrativeView], NarrativeView] = lambda _, view: view,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._metrics = metrics
         self._series = series
+        self._overlaid = overlaid
         self._clock = clock
         self._touched: dict[str, Shard] = {}
         self._arrivals_ms: list[int] = []  # of comments that have not been shown
@@ -55,7 +64,7 @@ class DeskGauges:
     def show(self) -> None:
         """Show the desks that were touched."""
         for desk, shard in self._touched.items():
-            views = shard.narratives(desk)
+            views = [self._overlaid(desk, view) for view in shard.narratives(desk)]
             self._metrics.narratives(desk, _by_state(views))
             self._series.show(desk, [_stats(view) for view in views if view.state is State.EMERGED])
         now = self._clock()

@@ -104,6 +104,12 @@ class Shard:
         """The narratives of a desk that are in memory."""
         return self._engines[desk].narratives()
 
+    def narrative(self, desk: str, narrative_id: str) -> NarrativeView | None:
+        """One narrative, if the desk is here and has it in memory."""
+        engine = self._engines.get(desk)
+        views = [] if engine is None else engine.narratives()
+        return next((view for view in views if view.narrative_id == narrative_id), None)
+
     def _observe(self, offset: int, batch: ClaimBatch) -> Observed:
         if batch.desk not in self._engines:
             self._engines[batch.desk] = self._make_engine(batch.desk)

@@ -5,9 +5,10 @@
     ├── BrokerError                the broker or a port cannot be had: try again later
     ├── InputError                 a file cannot be read: the command stops
     ├── OutputError                a file cannot be written: the command stops, what was there stays
+    ├── RefinementError            no refined label: the narrative keeps its plain one
     └── RejectedComment            one bad record: goes to the dead letters, the stream goes on
 
-The text of each is one line for a person. Only `RejectedComment` is expected in normal operation.
+The text of each is one line for a person. Only the last two are expected in normal operation.
 """
 
 from enum import StrEnum
@@ -19,6 +20,8 @@ __all__ = [
     "BrokerError",
     "InputError",
     "OutputError",
+    "RefinementError",
+    "RefinementOutcome",
     "RejectReason",
     "RejectedComment",
     "SettingsError",
@@ -52,6 +55,31 @@ class RejectReason(StrEnum):
     BAD_ID = "bad_id"  # an identifier that is empty, overlong or not printable
     BAD_DATE = "bad_date"  # `created_at` is not ISO 8601
     FAILED = "failed"  # well formed, but a later step failed on this record alone; `cause` says how
+
+
+class RefinementOutcome(StrEnum):
+    """What became of a label that was to be refined. A label of a metric: keep the set small and closed."""
+
+    REFINED = "refined"
+    DROPPED = "dropped"  # too many were waiting
+    TIMEOUT = "timeout"
+    UNREACHABLE = "unreachable"
+    BUSY = "busy"  # 429 or 5xx, even after some attempts
+    REFUSED = "refused"  # another status: the key, the model or the address is wrong
+    UNREADABLE = "unreadable"  # not the JSON of a chat completion
+    UNFIT = "unfit"  # an answer that is no label
+    FAILED = "failed"  # something else, here and not there
+
+
+class RefinementError(errors.NarrawatchError):
+    """No refined label; `outcome` says why. The text quotes neither key nor comments."""
+
+    def __init__(
+        self, outcome: RefinementOutcome, detail: str, *, retry_after_seconds: float | None = None
+    ) -> None:
+        super().__init__(detail)
+        self.outcome = outcome
+        self.retry_after_seconds = retry_after_seconds
 
 
 class RejectedComment(errors.NarrawatchError):

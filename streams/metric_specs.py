@@ -32,6 +32,7 @@ LABEL_BOUNDS: Mapping[str, str] = {
     "model": "one for each process",
     "narrative_id": "the setting top_narratives for each desk; series of others are removed",
     "origin": "a fixed set",
+    "outcome": "a fixed set, RefinementOutcome",
     "partition": "partitions assigned to this worker; series of others are removed",
     "reason": "a fixed set, RejectReason",
     "stance": "supports, rebuts",
@@ -120,6 +121,13 @@ WATCH_MATCHES = MetricSpec(
     "Claims that match a watch.",
     ("desk", "watch"),
 )
+LABEL_REFINEMENTS = MetricSpec(
+    "narrawatch_label_refinements_total",
+    "counter",
+    "refinements",
+    "Narratives that a model was to word a label for, by what came of it.",
+    ("outcome",),
+)
 COMMENT_TO_METRIC = MetricSpec(
     "narrawatch_comment_to_metric_seconds",
     "histogram",
@@ -151,6 +159,7 @@ METRICS: tuple[MetricSpec, ...] = (
     NARRATIVE,
     EVENTS,
     WATCH_MATCHES,
+    LABEL_REFINEMENTS,
     COMMENT_TO_METRIC,
     BUILD,
     MODEL,

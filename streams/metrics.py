@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from streams import metric_specs as specs
-from streams.errors import RejectReason
+from streams.errors import RefinementOutcome, RejectReason
 from streams.metric_specs import MetricSpec
 
 __all__ = ["MAX_DESKS", "OTHER_DESK", "Metrics"]
@@ -37,6 +37,7 @@ class Metrics:
         self._narratives = _gauge(specs.NARRATIVES, registry)
         self._events = _counter(specs.EVENTS, registry)
         self._watch_matches = _counter(specs.WATCH_MATCHES, registry)
+        self._label_refinements = _counter(specs.LABEL_REFINEMENTS, registry)
         self._delay = _histogram(specs.COMMENT_TO_METRIC, registry)
         self._build = _gauge(specs.BUILD, registry)
         self._model = _gauge(specs.MODEL, registry)
@@ -45,6 +46,8 @@ class Metrics:
         for reason in RejectReason:
             # A counter must be there at 0 before it counts, or its first increase is not seen by rate().
             self._rejected.labels(reason=reason.value)
+        for outcome in RefinementOutcome:
+            self._label_refinements.labels(outcome=outcome.value)
 
     def desk(self, name: str) -> str:
         """The label value for a desk: its name, or OTHER_DESK when there are too many."""
@@ -104,6 +107,10 @@ class Metrics:
     def watch_match(self, desk: str, watch: str) -> None:
         """A claim matches a watch."""
         self._watch_matches.labels(desk=self.desk(desk), watch=watch).inc()
+
+    def label_refinement(self, outcome: RefinementOutcome) -> None:
+        """A label was refined, or could not be."""
+        self._label_refinements.labels(outcome=outcome.value).inc()
 
     def delay(self, seconds: float) -> None:
         """A comment that arrived so long ago has just been counted."""

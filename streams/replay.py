@@ -1,7 +1,8 @@
 """The engine over files, without a broker: what a worker would say of the same comments in the same order.
 
-Deterministic: the same files, settings and model give the same output, byte for byte. `streams.replay_files`
-writes the output, `streams.replay_vectors` brings the vectors.
+Deterministic: the same files, settings and model give the same output, byte for byte, but for labels that an
+endpoint refines at the end. `streams.replay_files` writes the output, `streams.replay_vectors` brings the
+vectors.
 """
 
 import logging
@@ -24,6 +25,7 @@ from streams.author_key import resolve_author_key
 from streams.errors import InputError, RejectReason
 from streams.ingest.base import RawComment
 from streams.ingest.files import read_comments
+from streams.label_refinement import refine_all
 from streams.originals import original_of
 from streams.replay_files import ReplayFiles, replacing_files
 from streams.replay_vectors import Group, ModelVectors, VectorSource, open_vectors
@@ -166,6 +168,7 @@ class _Run:
         for desk, engine in self._desks.engines.items():
             for view in engine.narratives():
                 self._files.view(desk, view)
+        self._files.views = refine_all(self._settings, self._files.views)
         self._files.finish()
         return ReplayResult(
             model=self._model,

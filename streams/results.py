@@ -22,6 +22,7 @@ __all__ = [
     "decode_narrative",
     "joined",
     "narrative_key",
+    "narrative_output",
     "outputs_of",
 ]
 
@@ -69,9 +70,7 @@ def outputs_of(desk: str, outcome: Outcome) -> list[Output]:
         Output(Topic.MENTIONS, desk.encode(), _encode(MentionRecord(desk=desk, **_fields(mention))))
         for mention in outcome.mentions
     ]
-    for narrative_id, view in outcome.changed.items():
-        record = NarrativeRecord(desk=desk, **_fields(view))
-        outputs.append(Output(Topic.NARRATIVES, narrative_key(desk, narrative_id), _encode(record)))
+    outputs += [narrative_output(desk, view) for view in outcome.changed.values()]
     for event in outcome.events:
         if event.type is EventType.MERGED and event.into is not None:
             merged = MergedNarrative(desk=desk, narrative_id=event.narrative_id, into=event.into)
@@ -82,6 +81,12 @@ def outputs_of(desk: str, outcome: Outcome) -> list[Output]:
         for event in outcome.events
     ]
     return outputs
+
+
+def narrative_output(desk: str, view: NarrativeView) -> Output:
+    """The record of a narrative as it is now."""
+    record = NarrativeRecord(desk=desk, **_fields(view))
+    return Output(Topic.NARRATIVES, narrative_key(desk, view.narrative_id), _encode(record))
 
 
 def joined(outcomes: Iterable[tuple[str, Outcome]]) -> dict[str, Outcome]:

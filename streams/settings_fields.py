@@ -146,6 +146,20 @@ class Settings(BaseModel):
         description="a secret of at least 16 characters, the same on all hosts; none: made once in data_dir",
     )
 
+    label_api_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$",
+        max_length=500,
+        description="the base address of a chat-completions API (http://HOST:PORT/v1), or none: off",
+    )
+    label_api_model: str = Field(
+        default="", max_length=200, description="the model that the API is asked for, up to 200 characters"
+    )
+    label_api_key: SecretStr | None = Field(default=None, description="the key that the API wants, if any")
+    label_api_timeout_seconds: float = Field(
+        default=20.0, gt=0, le=600, description="above 0 to 600 seconds to wait for an answer of the API"
+    )
+
     batch_max_comments: int = Field(
         default=256, ge=1, le=10_000, description="1 to 10000 comments embedded together"
     )
@@ -200,6 +214,8 @@ class Settings(BaseModel):
             )
         if self.kafka_ssl_keyfile is not None and self.kafka_ssl_certfile is None:
             raise ValueError("kafka_ssl_keyfile needs kafka_ssl_certfile")
+        if self.label_api_url is not None and not self.label_api_model:
+            raise ValueError("label_api_url needs label_api_model")
         names = [(watch.desk, watch.name) for watch in self.watches]
         if len(names) != len(set(names)):
             raise ValueError("watches: two of the same desk have the same name")

@@ -9,6 +9,7 @@ of the records behind that place are sent a second time; each replaces its earli
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
@@ -18,15 +19,17 @@ from typing import NamedTuple, ParamSpec, TypeVar, cast
 from faust import App, EventT, Stream, StreamT, TopicT
 from mode.supervisors import CrashingSupervisor
 
+from models.outcome import Outcome
 from streams.acks import AckLedger
 from streams.claims_log import ClaimsRecord
 from streams.desk_gauges import DeskGauges
 from streams.desks import Observed, Shard
-from streams.errors import RejectedComment
+from streams.errors import BrokerError, RejectedComment
+from streams.label_refinement import LabelRefiner
 from streams.metrics import Metrics
 from streams.outlets import Outlet, Output, deliver
 from streams.records import dead_letter, encode_dead_letter
-from streams.results import joined, outputs_of
+from streams.results import joined, narrative_output, outputs_of
 from streams.topics import Topic
 from streams.worker_state import WorkerState
 
@@ -37,6 +40,8 @@ _BATCH_SECONDS = 0.1
 # Records on their way from another worker's clock to here must not find that time has passed without them.
 _GRACE_MS = 1_000
 TICK_SECONDS = 0.25
+
+_logger = logging.getLogger(__name__)
 
 ReadClaims = Callable[[int, int, int], Iterator[ClaimsRecord]]
 """Partition, first offset, end offset: the records in between."""
@@ -62,7 +67,8 @@ def _now_ms() -> int:
 class NarrativesAgent:
     """The shards of this worker. Everything runs on one loop, the engines in the thread of `executor`.
 
-    make_shard: an empty shard; read_claims: see `streams.claims_log`; clock: epoch ms.
+    make_shard: an empty shard; read_claims: see `streams.claims_log`; refiner: None where labels are not
+    refined; clock: epoch ms.
     """
 
     def __init__(
@@ -76,6 +82,7 @@ class NarrativesAgent:
         metrics: Metrics,
         gauges: DeskGauges,
         state: WorkerState,
+        refiner: LabelRefiner | None = None,
         clock: Callable[[], int] = _now_ms,
     ) -> None:
         self._topic = topic
@@ -86,6 +93,7 @@ class NarrativesAgent:
         self._metrics = metrics
         self._gauges = gauges
         self._state = state
+        self._refiner = refiner
         self._clock = clock
         self._held: dict[int, _Held] = {}
         self._lock = asyncio.Lock()
@@ -117,10 +125,27 @@ class NarrativesAgent:
         """These partitions are this worker's, from these offsets on; all others are not any more."""
         async with self._lock:
             for partition in self._held.keys() - committed.keys():
+                if self._refiner is not None:
+                    self._refiner.forget_desks(self._held[partition].shard.desks)
                 self._drop(partition)
             for partition, offset in committed.items():
                 await self._guarded(partition, self._catch_up(partition, offset))
             await self._show(only_when_due=False)
+
+    async def refined(self, desk: str, narrative_id: str) -> None:
+        """A label has come: the narrative is sent again. One that is over by now is left alone."""
+        if self._refiner is None:
+            return
+        async with self._lock:
+            for held in self._held.values():
+                view = await self._in_thread(held.shard.narrative, desk, narrative_id)
+                if view is not None:
+                    output = narrative_output(desk, self._refiner.overlaid(desk, view))
+                    self._gauges.touch([(held.shard, desk)])
+                    try:
+                        await deliver(self._outlet, [output])
+                    except BrokerError as error:  # told with the narrative's next change
+                        _logger.warning("a refined label was not sent: %s", error)
 
     async def _process(self, partition: int, events: Sequence[EventT[bytes]]) -> None:
         held = await self._catch_up(partition, events[0].message.offset)
@@ -152,11 +177,17 @@ class NarrativesAgent:
             await self._in_thread(held.shard.rebuild, records)
             held.shard.next_offset = offset
             self._gauges.touch((held.shard, desk) for desk in held.shard.desks)
+            if self._refiner is not None:
+                for desk in held.shard.desks:
+                    self._refiner.offer(desk, await self._in_thread(held.shard.narratives, desk))
         return held
 
     async def _tell(self, partition: int, held: _Held, taken: _Taken) -> None:
         """Deliver what was found, count it, and let the events go."""
         outcomes = joined((one.batch.desk, one.outcome) for one in taken.observed)
+        if self._refiner is not None:
+            for desk, outcome in outcomes.items():
+                self._refine(self._refiner, desk, outcome)
         outputs = [output for desk, outcome in outcomes.items() for output in outputs_of(desk, outcome)]
         outputs += [self._put_aside(partition, *refused) for refused in taken.refused]
         await deliver(self._outlet, outputs)
@@ -167,6 +198,11 @@ class NarrativesAgent:
         for offset in [one.offset for one in taken.observed] + [record.offset for record, _ in taken.refused]:
             held.ledger.done(offset)
         self._state.claims_waiting = sum(one.shard.waiting for one in self._held.values())
+
+    def _refine(self, refiner: LabelRefiner, desk: str, outcome: Outcome) -> None:
+        refiner.forget(desk, outcome.retired)
+        refiner.offer(desk, outcome.changed.values())
+        outcome.changed = {key: refiner.overlaid(desk, view) for key, view in outcome.changed.items()}
 
     async def _guarded(self, partition: int, work: Awaitable[object]) -> None:
         """A shard whose results may not have been told is worth nothing: it is rebuilt before it goes on."""
