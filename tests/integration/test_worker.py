@@ -24,6 +24,7 @@ import pytest
 from kafka import KafkaProducer, TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
 from prometheus_client.parser import text_string_to_metric_families
+from pydantic import SecretStr
 from sklearn.metrics import adjusted_rand_score
 from threadpoolctl import threadpool_limits
 
@@ -49,6 +50,7 @@ from streams.results import (
 )
 from streams.settings import Settings, load_settings
 from streams.topics import Topic, create_topics, topic_name
+from tests.streams.chat_endpoint import KEY, MODEL, Reply, chat_endpoint
 
 pytestmark = pytest.mark.integration
 
@@ -155,6 +157,8 @@ class Worker:
 def environment_of(settings: Settings) -> dict[str, str]:
     given = settings.model_dump(exclude_defaults=True)
     given["author_key"] = settings.author_key.get_secret_value() if settings.author_key else ""
+    if settings.label_api_key is not None:
+        given["label_api_key"] = settings.label_api_key.get_secret_value()
     return os.environ | {f"NARRAWATCH_{name.upper()}": str(value) for name, value in given.items()}
 
 
@@ -305,6 +309,26 @@ def test_one_partition_gives_what_a_direct_run_gives(
         worker.stop()
     assert_same(settings, reference)
     assert found_events(settings) == reference.events
+
+
+def test_a_refined_label_follows_its_narrative(settings: Settings, log: IO[str]) -> None:
+    with chat_endpoint(Reply("{label}, they say")) as endpoint:
+        api = {"label_api_url": endpoint.url, "label_api_model": MODEL, "label_api_key": SecretStr(KEY)}
+        settings = settings.model_copy(update=api)
+        create_topics(settings)
+        with Worker(settings, log) as worker:
+            worker.ready()
+            send(settings, sample())
+            wait_until_done(settings)
+            deadline = time.monotonic() + STOP_SECONDS
+            while worker.metric("narrawatch_label_refinements_total", outcome="refined") < 1:
+                assert time.monotonic() < deadline, "no label was refined"
+                time.sleep(0.1)
+            worker.stop()
+    found = [one for one in found_narratives(settings).values() if isinstance(one, NarrativeRecord)]
+    refined = [one for one in found if one.plain_label is not None]
+    assert refined
+    assert all(one.label.endswith(", they say") for one in refined)
 
 
 def test_four_partitions_and_two_workers_agree_with_a_direct_run(

@@ -13,7 +13,7 @@ MODEL = "small-model"
 
 
 class Reply(NamedTuple):
-    """What it answers; text: of the completion, unless there is a body."""
+    """What it answers; text: of the completion, unless there is a body; "{label}": the label it was sent."""
 
     text: str = "The partnership is a takeover in disguise"
     status: int = 200
@@ -51,6 +51,8 @@ class ChatEndpoint:
             self.raw.append(raw.decode())
             self.requests.append(json.loads(raw))
             reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
+            data = json.loads(self.requests[-1]["messages"][1]["content"][len("<data>") : -len("</data>")])
+            reply = reply._replace(text=reply.text.replace("{label}", data["label"]))
         time.sleep(reply.delay_seconds)
         with self._lock:
             self._at_once -= 1

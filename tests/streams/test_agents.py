@@ -15,6 +15,7 @@ import pytest
 from faust import EventT
 from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry
+from pydantic import SecretStr
 
 from models.embedding import Embedder, HashEmbedder
 from models.engine import Engine
@@ -30,7 +31,9 @@ from streams.claims_log import ClaimsRecord
 from streams.desk_gauges import DeskGauges
 from streams.desks import Shard
 from streams.engines import EngineMaker
-from streams.errors import RejectReason
+from streams.errors import RefinementOutcome, RejectReason
+from streams.label_client import LabelClient
+from streams.label_refinement import LabelRefiner
 from streams.metrics import Metrics
 from streams.narrative_series import NarrativeSeries
 from streams.ordering import PartitionMerge
@@ -41,6 +44,7 @@ from streams.settings import Settings, Watch, load_settings
 from streams.topics import Topic
 from streams.worker_logs import RepeatFilter
 from streams.worker_state import WorkerState
+from tests.streams.chat_endpoint import KEY, MODEL, Reply, chat_endpoint
 
 NOW_SECONDS = 1_789_000_000.0
 NOW = "2026-09-10T00:26:40Z"
@@ -413,7 +417,14 @@ class FakeEvent:
 class NarrativesBench:
     """The narratives agent around a log of claims that can be read again."""
 
-    def __init__(self, settings: Settings, log: Sequence[ClaimsRecord], *, partitions: int = 1) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        log: Sequence[ClaimsRecord],
+        *,
+        partitions: int = 1,
+        refiner: LabelRefiner | None = None,
+    ) -> None:
         self.registry = CollectorRegistry()
         self.outlet = MemoryOutlet()
         self.now_ms = 0
@@ -421,6 +432,7 @@ class NarrativesBench:
         embedder = HashEmbedder()
         metrics = Metrics(self.registry)
         self.state = WorkerState(metrics)
+        series = NarrativeSeries(metrics, top=10)
         make_engine = EngineMaker(settings, embedder, LanguageDetector())
 
         def make_shard() -> Shard:
@@ -438,8 +450,11 @@ class NarrativesBench:
             outlet=self.outlet,
             executor=ThreadPoolExecutor(1),
             metrics=metrics,
-            gauges=DeskGauges(metrics, NarrativeSeries(metrics, top=10)),
+            gauges=DeskGauges(metrics, series)
+            if refiner is None
+            else DeskGauges(metrics, series, overlaid=refiner.overlaid),
             state=self.state,
+            refiner=refiner,
             clock=lambda: self.now_ms,
         )
 
@@ -589,6 +604,86 @@ async def test_watches_of_a_desk_are_counted(settings: Settings) -> None:
     await bench.give(records_of([batch_of(0, VARIANTS[0]), batch_of(1, CHATTER[0])]))
     assert bench.metric("narrawatch_watch_matches_total", desk="default", watch="prices") == 1
     assert bench.metric("narrawatch_watch_matches_total", desk="default", watch="elsewhere") is None
+
+
+# -- refined labels ----------------------------------------------------------------------------------------
+
+REFINED = "The ferry company hides its real prices on purpose"
+
+
+def refiner_for(url: str) -> LabelRefiner:
+    settings = Settings(label_api_url=url, label_api_model=MODEL, label_api_key=SecretStr(KEY))
+    return LabelRefiner(lambda: LabelClient(settings, wait=lambda _: 0.0))
+
+
+def living(bench: NarrativesBench) -> dict[str, NarrativeRecord]:
+    return {key: one for key, one in bench.narratives().items() if isinstance(one, NarrativeRecord)}
+
+
+async def test_a_refined_label_is_sent_and_stays_while_the_narrative_grows(settings: Settings) -> None:
+    log = records_of([batch_of(n, text) for n, text in enumerate(texts(60))])
+    with chat_endpoint(Reply(REFINED)) as endpoint:
+        refiner = refiner_for(endpoint.url)
+        bench = NarrativesBench(settings, log, refiner=refiner)
+        await bench.give(log[:40])
+        plain = {key: one for key, one in living(bench).items() if "ferry" in one.label}
+        assert plain
+        assert all(one.plain_label is None for one in plain.values())
+
+        await refiner.finish(bench.agent.refined)
+        refined = {key: one for key, one in living(bench).items() if key in plain}
+        for key, one in refined.items():
+            assert (one.label, one.plain_label) == (REFINED, plain[key].label)
+            assert one.mentions == plain[key].mentions
+
+        sent = len(bench.outlet.values(Topic.NARRATIVES))
+        await bench.give(log[40:])
+        later = [decode_narrative(value) for value in bench.outlet.values(Topic.NARRATIVES)[sent:]]
+        known = [one for one in later if isinstance(one, NarrativeRecord) and one.narrative_id in refined]
+        assert known
+        assert {one.label for one in known} == {REFINED}
+        await bench.agent.tick()
+        assert REFINED in {labels["label"] for labels in info_labels(bench.registry)}
+
+
+async def test_labels_that_fail_change_nothing(settings: Settings) -> None:
+    log = records_of([batch_of(n, text) for n, text in enumerate(texts(60))])
+    reference = NarrativesBench(settings, log)
+    await reference.give(log)
+    with chat_endpoint(Reply(status=500)) as endpoint:
+        refiner = refiner_for(endpoint.url)
+        bench = NarrativesBench(settings, log, refiner=refiner)
+        asking = asyncio.create_task(refiner.run(bench.agent.refined))
+        await bench.give(log)
+        await until(lambda: refiner.outcomes[RefinementOutcome.BUSY] > 0)
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+    assert bench.outlet.outputs == reference.outlet.outputs
+
+
+async def test_a_restarted_worker_asks_again_for_what_it_finds(settings: Settings) -> None:
+    log = records_of([batch_of(n, text) for n, text in enumerate(texts(60))])
+    with chat_endpoint(Reply(REFINED)) as endpoint:
+        refiner = refiner_for(endpoint.url)
+        bench = NarrativesBench(settings, log, refiner=refiner)
+        await bench.agent.assigned({0: 60})
+        assert bench.outlet.outputs == []
+        await refiner.finish(bench.agent.refined)
+        assert REFINED in {one.label for one in living(bench).values()}
+        await bench.agent.assigned({3: 0})  # partition 0 went to another worker
+        asked = len(endpoint.requests)
+        await bench.agent.refined("default", next(iter(bench.narratives())))
+        await refiner.finish(bench.agent.refined)
+        assert len(endpoint.requests) == asked
+
+
+def info_labels(registry: CollectorRegistry) -> list[dict[str, str]]:
+    return [
+        sample.labels
+        for family in registry.collect()
+        for sample in family.samples
+        if sample.name == "narrawatch_narrative_info"
+    ]
 
 
 def test_a_flood_of_one_message_is_one_line_a_minute() -> None:

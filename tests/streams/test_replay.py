@@ -16,6 +16,7 @@ from streams.errors import InputError, OutputError
 from streams.replay import ReplayPlan, ReplayResult, replay
 from streams.replay_files import OUTPUT_FILES, ReplayFiles
 from streams.settings import Settings
+from tests.streams.chat_endpoint import KEY, MODEL, Reply, chat_endpoint
 
 NOW_MS = 1_790_000_000_000  # September 2026
 
@@ -410,3 +411,26 @@ def test_the_last_word_on_a_claim_counts_and_merged_ids_are_followed(tmp_path: P
         ("n1", "faded")
     ]
     assert [line["into"] for line in lines(tmp_path / "events.jsonl")] == [None, None, None, "n3", None, "n1"]
+
+
+def test_labels_are_refined_at_the_end_where_an_endpoint_is_set(tmp_path: Path) -> None:
+    records = [
+        {"id": f"c{n}", "text": STORY[n // 2 % 8] if n % 2 else f"{OTHERS[n % 8]} {n}", "author": str(n)}
+        for n in range(64)
+    ]
+    source = write_jsonl(tmp_path / "in.jsonl", records)
+    plain = run(tmp_path, source, out=tmp_path / "plain")
+    assert plain.narratives
+    with chat_endpoint(Reply("Vraiment : {label}")) as endpoint:
+        api = {"label_api_url": endpoint.url, "label_api_model": MODEL, "label_api_key": SecretStr(KEY)}
+        refined = run(tmp_path, source, out=tmp_path / "refined", changed=api)
+        assert len(endpoint.requests) == len(plain.narratives)
+        endpoint.replies = [Reply(body=b"<html>")]
+        run(tmp_path, source, out=tmp_path / "failed", changed=api)
+    for (_, before), (_, after) in zip(plain.narratives, refined.narratives, strict=True):
+        assert (after.label, after.plain_label) == (f"Vraiment : {before.label}", before.label)
+    for name in ("assignments.jsonl", "events.jsonl"):
+        assert (tmp_path / "plain" / name).read_bytes() == (tmp_path / "refined" / name).read_bytes()
+    written = "narratives.jsonl"
+    assert (tmp_path / "plain" / written).read_bytes() == (tmp_path / "failed" / written).read_bytes()
+    assert "Vraiment : " in (tmp_path / "refined" / written).read_text(encoding="utf-8")
