@@ -104,30 +104,32 @@ def describe(members: Sequence[Member], rarity: Rarity, mean: Mean) -> Label:
 class _Vocabulary:
     """The words of some texts, and how much each tells of what they share.
 
-    A word counts by its first letters, so that "rachat" and "rachats" are one.
+    A word counts by its first letters, so that "rachat" and "rachats" are one. Sums are exact (`math.fsum`):
+    the order of a set differs from one process to the next, and a label must not.
     """
 
     def __init__(self, texts: Sequence[str], stops: frozenset[str], rarity: Rarity) -> None:
-        self._stops = stops
         self._texts = [_tokens(text) for text in texts]
         self._folded = [[_fold_word(token) for token in tokens] for tokens in self._texts]
-        content = sorted({word for words in self._folded for word in words if self._tells(word)})
+        content = sorted(
+            word
+            for word in {word for words in self._folded for word in words}
+            if len(word) > 2 and word not in stops and not word.isdigit()
+        )
         self._rarity: dict[str, float] = dict(zip(content, rarity(content).tolist(), strict=True))
-        used = Counter(stem for words in self._folded for stem in {*self.stems_of(words)})
+        self._stem_of = {word: _stem(word) for word in content}
+        used = Counter(stem for words in self._folded for stem in self.stems_of(words))
         weight: dict[str, float] = {}
         for word, rare in self._rarity.items():
             weight[_stem(word)] = max(rare, weight.get(_stem(word), 0.0))
         least = min(2, len(texts))
         self._own = weight
         self._shared = {stem: weight[stem] * n / len(texts) for stem, n in used.items() if n >= least}
-        self._norm = math.sqrt(sum(value**2 for value in self._shared.values())) or 1.0
-
-    def _tells(self, word: str) -> bool:
-        return len(word) > 2 and word not in self._stops and not word.isdigit()
+        self._norm = math.sqrt(math.fsum(value**2 for value in self._shared.values())) or 1.0
 
     def stems_of(self, folded: Iterable[str]) -> set[str]:
-        """Of the telling words among folded ones."""
-        return {_stem(word) for word in folded if self._tells(word)}
+        """Of the telling words among folded ones; words that no text has tell nothing."""
+        return {self._stem_of[word] for word in folded if word in self._stem_of}
 
     def stems(self, text: str) -> set[str]:
         """Of the telling words of a text."""
@@ -135,13 +137,13 @@ class _Vocabulary:
 
     def central(self, stems: set[str]) -> float:
         """Cosine of a text with the mean of all, 0 to 1."""
-        length = math.sqrt(sum(self._own.get(stem, 0.0) ** 2 for stem in stems)) or 1.0
-        both = sum(self._own[stem] * self._shared[stem] for stem in stems & self._shared.keys())
+        length = math.sqrt(math.fsum(self._own[stem] ** 2 for stem in stems)) or 1.0
+        both = math.fsum(self._own[stem] * self._shared[stem] for stem in stems & self._shared.keys())
         return both / (length * self._norm)
 
     def weight(self, stems: set[str]) -> float:
         """Of the shared words among these."""
-        return sum(self._shared[stem] for stem in stems & self._shared.keys())
+        return math.fsum(self._shared[stem] for stem in stems & self._shared.keys())
 
     def keywords(self) -> list[str]:
         """The best phrases that add a word of their own."""

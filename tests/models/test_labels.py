@@ -1,7 +1,11 @@
 """Labels state the claim, whatever people write around it."""
 
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +21,7 @@ from models.narrative import QUOTE_CHARS, Member, member_of
 from models.types import Claim, pack_vectors
 from tests.models.claim_factory import DIMENSIONS, START_MS
 
+ROOT = Path(__file__).parents[2]
 FRENCH = (
     "Franchement, ce partenariat est un rachat déguisé. On en reparlera.",
     "@marceline Oui, mais bon, pour moi ce partenariat est un rachat déguisé de Lumenia !",
@@ -135,6 +140,24 @@ def test_words_are_not_cut() -> None:
 def test_a_label_depends_on_its_members_alone() -> None:
     some = members([*FRENCH, *FRENCH], "fr")
     assert label_of(some) == label_of(list(reversed(some)))
+
+
+def test_a_label_is_the_same_in_every_process() -> None:
+    program = (
+        "from tests.models.test_labels import FRENCH, label_of, members;"
+        "found = label_of(members(FRENCH, 'fr')); print(found.label, found.keywords)"
+    )
+    said = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env=os.environ | {"PYTHONHASHSEED": seed},
+            cwd=ROOT,
+            capture_output=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert len(said) == 1
 
 
 @pytest.mark.parametrize(
