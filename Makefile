@@ -8,12 +8,12 @@ STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint types format requirements clean
+.PHONY: help setup demo test lint types format bench-quality requirements clean
 
 help: ## List these commands
 	@echo "narrawatch: notices new narratives in comment sections as they appear"
 	@echo
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 setup: $(STAMP) ## Make .venv with the command narrawatch in it (at once when nothing changed)
 
@@ -34,6 +34,10 @@ types: setup ## Check types
 format: setup ## Bring the code into shape
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+bench-quality: setup ## Compare with other clusterers on labelled streams; renews docs/quality.md
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint requirements.txt --editable '.[bench]'
+	$(BIN)/python -m tests.bench.quality $(BENCH)
 
 requirements: setup ## Renew requirements.txt from pyproject.toml
 	@head -n 2 requirements.txt > $(VENV)/requirements.txt

@@ -7,3 +7,6 @@ from numpy.typing import NDArray
 def adjusted_rand_score(
     labels_true: Sequence[Any] | NDArray[np.generic], labels_pred: Sequence[Any] | NDArray[np.generic]
 ) -> float: ...
+def normalized_mutual_info_score(
+    labels_true: Sequence[Any] | NDArray[np.generic], labels_pred: Sequence[Any] | NDArray[np.generic]
+) -> float: ...

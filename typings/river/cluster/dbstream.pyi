@@ -1,0 +1,4 @@
+class DBSTREAMMicroCluster:
+    center: dict[int, float]
+    last_update: int
+    weight: float

@@ -1,0 +1,2 @@
+class MicroCluster:
+    merged_ids: list[int]
