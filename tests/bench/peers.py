@@ -28,11 +28,12 @@ class Method(NamedTuple):
     chosen: Peer
     grid: Sequence[Peer]
     offline: bool = False  # decides at the end: when something emerged means nothing then
+    is_fitted: bool = True  # False: the grid has not been run yet, and what is chosen is a guess
 
 
 # Euclidean distances of unit vectors: raw ones of this model lie within a cosine of 0.75 to 1, centred ones
-# anywhere. These are the radii of cosines 0.91 to 0.87 and of 0.5 to 0.28.
-_RAW_RADII, _CENTRED_RADII = (0.42, 0.46, 0.5), (1.0, 1.1, 1.2)
+# anywhere. These are the radii of cosines 0.91 to 0.87 and of 0.5 to 0.4.
+_RAW_RADII, _CENTRED_RADII = (0.42, 0.46, 0.5), (1.0, 1.1)
 _CLEANUP = 100  # comments after which a lone one is forgotten; by default two, which leaves nothing to join
 # DenStream's radius is the spread of the members around their centre, which is smaller.
 _RAW_EPSILONS, _CENTRED_EPSILONS = (0.25, 0.3, 0.35), (0.6, 0.7, 0.8)
@@ -78,7 +79,7 @@ METHODS = (
     Method(
         "River TextClust",
         TextClust(0.9, 50),
-        [TextClust(radius, gap) for radius, gap in product((0.7, 0.8, 0.85, 0.9, 0.95), (50, 200))],
+        [TextClust(radius, gap) for radius, gap in product((0.6, 0.7, 0.8, 0.85, 0.9), (50, 200))],
     ),
     Method(
         "BERTopic, online",
@@ -90,5 +91,6 @@ METHODS = (
         BERTopicBatch(5),
         [BERTopicBatch(size) for size in (3, 5, 8, 12)],
         offline=True,
+        is_fitted=False,
     ),
 )
