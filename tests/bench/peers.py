@@ -28,7 +28,6 @@ class Method(NamedTuple):
     chosen: Peer
     grid: Sequence[Peer]
     offline: bool = False  # decides at the end: when something emerged means nothing then
-    is_fitted: bool = True  # False: the grid has not been run yet, and what is chosen is a guess
 
 
 # Euclidean distances of unit vectors: raw ones of this model lie within a cosine of 0.75 to 1, centred ones
@@ -88,9 +87,8 @@ METHODS = (
     ),
     Method(
         "BERTopic, batch",
-        BERTopicBatch(5),
+        BERTopicBatch(3),
         [BERTopicBatch(size) for size in (3, 5, 8, 12)],
         offline=True,
-        is_fitted=False,
     ),
 )

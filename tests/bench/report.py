@@ -6,7 +6,7 @@ from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from typing import NamedTuple
 
-from tests.bench.peers import METHODS, PACKAGES, Method
+from tests.bench.peers import METHODS, PACKAGES
 from tests.bench.running import Row
 from tests.bench.scoring import WANTED_MENTIONS, Figures
 
@@ -122,15 +122,11 @@ def _version(package: str) -> str:
 
 
 def _fitted(budget_seconds: float) -> str:
-    rows = [f"| {one.name} | `{one.chosen}` | {_tried(one)} |" for one in METHODS]
+    rows = [f"| {one.name} | `{one.chosen}` | {len(one.grid)} |" for one in METHODS]
     grids = "\n".join(["| peer | chosen | tried |", "|---|---|---:|", *rows])
     minutes = f"{budget_seconds / 60:.0f} minutes"
     budget = f"A peer that needs more than {minutes} of processor time for a set is given up."
     return "\n\n".join([_HOW_FITTED, grids, f"{_HOW_COMPARED} {budget}"])
-
-
-def _tried(method: Method) -> str:
-    return str(len(method.grid)) if method.is_fitted else "none yet: a guess"
 
 
 def _section(result: Result) -> list[str]:
