@@ -49,6 +49,7 @@ __all__ = ["Engine"]
 
 _HOUR_MS = 3_600_000
 _MINUTE_MS = 60_000
+_MOST_CAUTION = 2.0  # of a young desk: this many times the threshold convinces it, too
 
 
 class Engine:
@@ -169,7 +170,8 @@ class Engine:
 
     def _threshold(self) -> float:
         read = self._representation.lexical.documents
-        return self.parameters.link_similarity * (1.0 + self.parameters.young_claims / max(read, 1))
+        caution = min(1.0 + self.parameters.young_claims / max(read, 1), _MOST_CAUTION)
+        return self.parameters.link_similarity * caution
 
     def _take_in(self, narrative: Narrative, member: Member, now: int, at: int, *, retroactive: bool) -> None:
         counted = narrative.add(member)

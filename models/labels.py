@@ -10,18 +10,18 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
 import numpy as np
-import stop_words
 from numpy.typing import NDArray
 
 from models.claims import sentences
 from models.clauses import MAX_CHARS, Clause, Form, clauses_of, form_of
 from models.lexical import fold
 from models.narrative import QUOTE_CHARS, Member
+from models.prose import function_words
 from models.types import unpack_vectors
 
 __all__ = ["MAX_LABEL_CHARS", "Label", "Mean", "Rarity", "describe"]
@@ -91,7 +91,7 @@ def describe(members: Sequence[Member], rarity: Rarity, mean: Mean) -> Label:
     nearness = _nearness(members, mean)
     texts = sorted({member.text[:_READ_CHARS] for member in members if member.language == language})
     mine = _supporting([one for one in nearness if one.member.language == language])
-    vocabulary = _Vocabulary(texts, _stops(language), rarity)
+    vocabulary = _Vocabulary(texts, function_words(language), rarity)
     keywords = vocabulary.keywords()
     ranked = _ranked(mine, vocabulary, keywords)
     others = _supporting([one for one in nearness if one.member.language != language])
@@ -187,18 +187,6 @@ class _Vocabulary:
                     if tells[end - 1]:
                         found.setdefault(" ".join(folded[start:end]), " ".join(tokens[start:end]))
         return found
-
-
-@cache
-def _stop_words(language: str) -> frozenset[str]:
-    if language not in stop_words.AVAILABLE_LANGUAGES and language not in stop_words.LANGUAGE_MAPPING:
-        return frozenset()
-    return frozenset(fold(word) for word in stop_words.get_stop_words(language))
-
-
-def _stops(language: str) -> frozenset[str]:
-    # Threads mix languages: an English "the" in a French narrative is no key word either.
-    return _stop_words(language) | _stop_words("fr") | _stop_words("en")
 
 
 @lru_cache(maxsize=8192)

@@ -28,7 +28,7 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
     # What each logit of substance of either claim adds to the similarity of the two (see models.judge).
     substance_weight: float = 0.08
     # Until a desk's own means and terms are known, similarity has to be more convincing: the threshold is
-    # multiplied by 1 + young_claims / (claims read so far).
+    # multiplied by 1 + young_claims / (claims read so far), or by two if that is less.
     young_claims: int = 24
     # A narrative without a claim left in the window takes one in only at this multiple of the threshold:
     # what comes long after is more often something else.

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from models.claims import MAX_CLAIMS, WHOLE_COMMENT_WORDS, asserts, split_claims
+from models.claims import MAX_CLAIMS, WHOLE_COMMENT_WORDS, asserts, split_claims, split_sentences
 
 FIRST = "Le nouveau forfait coûte deux fois plus cher que l'ancien pour les mêmes services."
 SECOND = "Personne n'a été prévenu avant la facture du mois de janvier dernier."
@@ -38,8 +38,8 @@ languages = st.sampled_from(["fr", "en", "de", "ja", "und", "", "zz"])
 
 
 def sentences_of(text: str, language: str = "fr") -> list[str]:
-    """The claims of a text that is too long to be one as a whole."""
-    claims = split_claims(f"{FIRST} {SECOND}\n{text}\n{THIRD}", language)
+    """The sentences of a text between others."""
+    claims = split_sentences(f"{FIRST} {SECOND}\n{text}\n{THIRD}", language)
     assert (claims[0], claims[1], claims[-1]) == (FIRST, SECOND, THIRD)
     return claims[2:-1]
 
@@ -65,7 +65,10 @@ def test_the_limit_of_a_short_comment() -> None:
 
 
 def test_each_sentence_is_a_claim() -> None:
-    assert split_claims(f"{FIRST} {SECOND} {THIRD}", "fr") == [FIRST, SECOND, THIRD]
+    text = f"{FIRST} {SECOND} {THIRD}"
+    assert split_sentences(text, "fr") == [FIRST, SECOND, THIRD]
+    assert split_claims(text, "fr") == [text]
+    assert split_claims(f"{text} {text}", "fr") == 2 * [FIRST, SECOND, THIRD]
 
 
 @pytest.mark.parametrize(
@@ -97,7 +100,7 @@ def test_a_fragment_joins_the_sentence_before(tail: str) -> None:
 
 
 def test_a_fragment_at_the_start_joins_the_sentence_after() -> None:
-    assert split_claims(f"Non. Vraiment. {FIRST} {SECOND} {THIRD}", "fr") == [
+    assert split_sentences(f"Non. Vraiment. {FIRST} {SECOND} {THIRD}", "fr") == [
         f"Non. Vraiment. {FIRST}",
         SECOND,
         THIRD,
