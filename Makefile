@@ -8,7 +8,7 @@ STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint types format bench-quality requirements clean
+.PHONY: help setup demo test lint types format bench-quality fit requirements clean
 
 help: ## List these commands
 	@echo "narrawatch: notices new narratives in comment sections as they appear"
@@ -38,6 +38,9 @@ format: setup ## Bring the code into shape
 bench-quality: setup ## Compare with other clusterers on labelled streams; renews docs/quality.md
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint requirements.txt --editable '.[bench]'
 	$(BIN)/python -m tests.bench.quality $(BENCH)
+
+fit: setup ## Fit the judge of substance and stance anew to the labelled worlds (minutes)
+	$(BIN)/python -m tests.bench.judge --write
 
 requirements: setup ## Renew requirements.txt from pyproject.toml
 	@head -n 2 requirements.txt > $(VENV)/requirements.txt

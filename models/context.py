@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Context", "ThreadSize", "Where", "thread_key"]
+__all__ = ["Context", "ThreadSize", "Where", "is_chatter", "thread_key"]
 
 # The mean similarity of a thread's claims is believed once there are some: with ten it counts by half.
 _FEW_CLAIMS = 10
@@ -23,7 +23,7 @@ _SMALL_THREAD = 30
 # What each further factor of e in size takes away. A pair's chance to be the same claim falls as 1 / size,
 # and one natural logit of it weighs as much as 0.07 of similarity (logistic regression over labelled pairs).
 _PER_LOGIT = 0.07
-# Claims that add less than this to their similarity to others are chatter and tell nothing of the thread.
+# Claims that add less than this to their similarity to others are chatter and tell nothing of a thread.
 _LITTLE = -0.015
 
 Where = Mapping[str, int]
@@ -47,6 +47,11 @@ def thread_key(source: str, thread: str) -> str:
     return f"{source}\x1f{thread}" if thread else ""
 
 
+def is_chatter(substance: float) -> bool:
+    """Whether a claim is one of nothing. substance: what it adds to its similarity to anything."""
+    return substance <= _LITTLE
+
+
 class Context:
     """The similarity that the place adds. same_thread: what sharing a small thread is worth.
 
@@ -65,7 +70,7 @@ class Context:
 
     def count(self, thread: str, substance: float, now_ms: int) -> None:
         """Count one claim. substance: what it adds to its similarity to anything."""
-        if thread and substance > _LITTLE:
+        if thread and not is_chatter(substance):
             self.sizes[thread] = ThreadSize(self._claims(thread) + 1, now_ms)
 
     def forget(self, before_ms: int) -> None:

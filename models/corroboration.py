@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from models.context import is_chatter
 from models.narrative import HELD_BACK, Member, Narrative
 from models.outcome import Kind
 from models.parameters import Parameters
@@ -10,7 +11,8 @@ __all__ = ["is_corroborated"]
 
 
 def is_corroborated(members: Sequence[Member], parameters: Parameters) -> bool:
-    """Distinct authors, and distinct voices or a campaign."""
+    """Distinct authors, and distinct voices or a campaign; chatter corroborates nothing."""
+    members = [member for member in members if not is_chatter(member.substance)]
     if len({member.author_key for member in members}) < parameters.min_authors:
         return False
     trial = Narrative(uid=HELD_BACK, narrative_id="")

@@ -494,7 +494,8 @@ async def test_claims_become_narratives_as_in_a_direct_run(settings: Settings) -
     assert all(event.acked for event in events)
     assert bench.metric("narrawatch_comments_total", desk="default") == 60
     emerged, merged = (
-        bench.metric("narrawatch_events_total", desk="default", type=kind) for kind in ("emerged", "merged")
+        bench.metric("narrawatch_events_total", desk="default", type=kind) or 0.0
+        for kind in ("emerged", "merged")
     )
     assert emerged - merged == len(expected)
     kinds = [output.topic for output in bench.outlet.outputs]
