@@ -68,8 +68,7 @@ class Line(NamedTuple):
 
 def main() -> None:
     """The command."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("
-")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--write", action="store_true", help="write models/data/judge.json")
     arguments = parser.parse_args()
     embedder = StoredEmbedder(load_embedder("packaged"), ROOT / ".cache" / "bench")
