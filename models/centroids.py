@@ -3,6 +3,9 @@
 A sum has two parts: the rows of claims still in the window, which are made anew at every review, and those of
 claims that have left it, which are settled. A narrative is known by its `uid`, a counter that never repeats;
 its slot in the arrays is reused.
+
+Comparing a claim with ten thousand sums takes milliseconds. From some hundreds on, `models.sketch` chooses
+which are compared.
 """
 
 import heapq
@@ -13,10 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.representation import mirrored
+from models.sketch import Sketch
 
 __all__ = ["CentroidState", "Centroids"]
 
 _FIRST_CAPACITY = 64
+_EXACT_UP_TO = 512  # narratives: so many are compared without a sketch, as fast as with one
 _NONE = -1
 _NEVER = np.float32(-2.0)  # below any mean of inner products
 
@@ -38,12 +43,20 @@ class Centroids:
     """Sums, sizes and last activity of the narratives in hot state.
 
     dimensions: length of a row. idle_factor: how much more similar a claim must be to a narrative that has no
-    claim left in the window. Slots are given out lowest first: equal histories have equal arrays.
+    claim left in the window. doubt: pairs of no similarity that count in every mean. exact_up_to: how many
+    narratives are compared without a sketch. Slots are given out lowest first: equal histories have equal
+    arrays.
     """
 
-    def __init__(self, dimensions: int, idle_factor: float) -> None:
+    def __init__(
+        self, dimensions: int, idle_factor: float, doubt: float = 0.0, *, exact_up_to: int = _EXACT_UP_TO
+    ) -> None:
         self._dimensions = dimensions
         self._idle_factor = np.float32(idle_factor)
+        self._doubt = np.float32(doubt)
+        self._exact_up_to = exact_up_to
+        self._sketch: Sketch | None = None  # made when it is first needed
+        self._stale: set[int] = set()  # slots that have changed since they were put into the sketch
         self._next_uid = 0
         self._used = 0  # slots below this have been given out at least once
         self._sums: NDArray[np.float32] = np.zeros((_FIRST_CAPACITY, dimensions), dtype=np.float32)
@@ -65,6 +78,7 @@ class Centroids:
         uid, self._next_uid = self._next_uid, self._next_uid + 1
         self._uids[slot], self._seen_ms[slot], self._active[slot] = uid, now_ms, True
         self._slot_of[uid] = slot
+        self._stale.add(slot)
         return uid
 
     def add(self, uid: int, row: NDArray[np.float32], now_ms: int) -> None:
@@ -73,6 +87,7 @@ class Centroids:
         self._sums[slot] += row
         self._sizes[slot] += 1.0
         self._active[slot] = True
+        self._stale.add(slot)
         self._seen_ms[slot] = max(int(self._seen_ms[slot]), now_ms)
 
     def touch(self, uid: int, now_ms: int) -> None:
@@ -88,14 +103,17 @@ class Centroids:
 
     def refresh(self, rows: NDArray[np.float32], owners: NDArray[np.int64]) -> None:
         """Make all sums anew. rows: (n, dimensions) of the window; owners: (n,) uids, -1 for none."""
-        used = self._used
-        self._sums[:used], self._sizes[:used] = self._settled_sums[:used], self._settled_sizes[:used]
-        self._active[:used] = False
+        # The others have no claim in the window: what they hold is settled.
+        before = np.flatnonzero(self._active)
+        self._sums[before], self._sizes[before] = self._settled_sums[before], self._settled_sizes[before]
+        self._active[before] = False
+        self._stale.update(before.tolist())
         for place in np.flatnonzero(owners != _NONE).tolist():
             slot = self._slot_of[int(owners[place])]
             self._sums[slot] += rows[place]
             self._sizes[slot] += 1.0
             self._active[slot] = True
+        self._stale.update(np.flatnonzero(self._active).tolist())
 
     def merge(self, keep: int, gone: int) -> None:
         """Move all of `gone` into `keep`; `gone` ceases to exist."""
@@ -106,6 +124,7 @@ class Centroids:
         self._settled_sizes[into] += self._settled_sizes[out]
         self._active[into] |= self._active[out]
         self._seen_ms[into] = max(int(self._seen_ms[into]), int(self._seen_ms[out]))
+        self._stale.add(into)
         self.drop(gone)
 
     def drop(self, uid: int) -> None:
@@ -114,20 +133,24 @@ class Centroids:
         for array in (self._sums, self._sizes, self._settled_sums, self._settled_sizes):
             array[slot] = 0.0
         self._active[slot], self._uids[slot] = False, _NONE
+        self._stale.add(slot)
         heapq.heappush(self._free, slot)
 
     def nearest(
-        self, row: NDArray[np.float32], gains: Mapping[int, float], doubt: float
+        self, row: NDArray[np.float32], gains: Mapping[int, float], threshold: float
     ) -> tuple[int, float]:
         """The uid of the narrative most similar to a row, and the similarity; -1 and -2.0 without any.
 
-        Similarity to an idle narrative is divided by the idle factor. gains: uid to what is added.
+        Similarity to an idle narrative is divided by the idle factor. gains: uid to what is added. Where none
+        reaches the threshold, and there are many, it need not be the most similar that is returned.
         """
         if not self._slot_of:
             return _NONE, float(_NEVER)
+        if len(self._slot_of) > self._exact_up_to:
+            return self._nearest_of_many(row, gains, threshold)
         used = self._used
         similar = (self._sums[:used] @ mirrored(row)) / np.maximum(self._sizes[:used], np.float32(1.0))
-        trust = self._sizes[:used] / np.maximum(self._sizes[:used] + np.float32(doubt), np.float32(1.0))
+        trust = self._sizes[:used] / np.maximum(self._sizes[:used] + self._doubt, np.float32(1.0))
         similar[~self._active[:used]] /= self._idle_factor
         for uid, gain in gains.items():
             similar[self._slot_of[uid]] += gain
@@ -135,6 +158,40 @@ class Centroids:
         similar[self._uids[:used] == _NONE] = _NEVER
         best = int(similar.argmax())
         return int(self._uids[best]), float(similar[best])
+
+    def _nearest_of_many(
+        self, row: NDArray[np.float32], gains: Mapping[int, float], threshold: float
+    ) -> tuple[int, float]:
+        sketch, other = self._fresh_sketch(), mirrored(row)
+        gained = {self._slot_of[uid]: gain for uid, gain in gains.items()}
+
+        def exact(slots: NDArray[np.intp]) -> NDArray[np.float32]:
+            # One by one: of a matrix product, the last bits depend on what else is in it.
+            similar: NDArray[np.float32] = np.vecdot(self._sums.take(slots, axis=0), other)
+            similar *= sketch.scale[slots]
+            if gained:
+                gain = np.array([gained.get(slot, 0.0) for slot in slots.tolist()], dtype=np.float32)
+                sizes = self._sizes[slots]
+                similar += gain * sizes / np.maximum(sizes + self._doubt, np.float32(1.0))
+            return similar
+
+        slot, similarity = sketch.nearest(other, self._used, exact, also=gained, threshold=threshold)
+        uid = int(self._uids[slot])
+        return uid, (float(_NEVER) if uid == _NONE else similarity)
+
+    def _fresh_sketch(self) -> Sketch:
+        """The sketch of all means, as trusted and as idle as they are now."""
+        if self._sketch is None or self._sketch.capacity < len(self._sizes):
+            self._sketch = Sketch(self._dimensions, len(self._sizes))
+            self._stale = set(range(self._used))
+        if self._stale:
+            slots = np.array(sorted(self._stale), dtype=np.intp)
+            sizes = self._sizes[slots]
+            scale = np.float32(1.0) / np.maximum(sizes + self._doubt, np.float32(1.0))
+            scale[~self._active[slots]] /= self._idle_factor
+            self._sketch.put(slots, self._sums, scale)
+            self._stale.clear()
+        return self._sketch
 
     def related(self, rows: NDArray[np.float32], threshold: float) -> list[int]:
         """Uids, ascending, of narratives that some of the rows could join, and of all active ones."""
@@ -226,3 +283,4 @@ class Centroids:
         self._uids[:used] = uids
         self._slot_of = {uid: slot for slot, uid in enumerate(uids.tolist()) if uid != _NONE}
         self._free = [slot for slot, uid in enumerate(uids.tolist()) if uid == _NONE]
+        self._sketch = None

@@ -71,7 +71,9 @@ class Engine:
         self.parameters = parameters or Parameters()
         self.watches = watches
         self._representation = Representation(dimensions, background)
-        self._centroids = Centroids(self._representation.dimensions, self.parameters.idle_factor)
+        self._centroids = Centroids(
+            self._representation.dimensions, self.parameters.idle_factor, self.parameters.doubt
+        )
         self._context = Context(self.parameters.same_thread)
         self._judge = None if background is None else background.judge
         self._narratives: dict[int, Narrative] = {}
@@ -143,8 +145,9 @@ class Engine:
         self._context.count(thread, member.substance, now)
         substance = np.array([member.substance], dtype=np.float32)
         row = self._representation.rows([claim.language], vector[None, :], [found], substance)[0]
-        uid, similarity = self._centroids.nearest(row, self._gains(thread), self.parameters.doubt)
-        joins = similarity >= self._threshold()
+        threshold = self._threshold()
+        uid, similarity = self._centroids.nearest(row, self._gains(thread), threshold)
+        joins = similarity >= threshold
         member = member.at_similarity(similarity if joins else 0.0)
         self._window.append(member, vector, found, uid if joins else HELD_BACK)
         self._unreviewed += 1

@@ -1,0 +1,140 @@
+"""A short stand-in for many long rows, to find the few that are worth comparing exactly.
+
+A row of some 1,400 columns is folded: columns are summed, with fixed signs, into 192 buckets. Inner products
+of folded rows are those of the rows plus noise, in proportion to the length of the row that is compared
+(count sketch: Charikar, Chen and Farach-Colton 2002). Nothing is learned: a sketch follows from the rows
+alone, and a snapshot need not hold it.
+
+The buckets are kept as sums and as differences of two halves. The sums alone are a sketch of 96 buckets: all
+rows are compared by them, and by the differences only those that may still be the most similar.
+"""
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.lexical import LEXICAL_DIMENSIONS
+
+__all__ = ["Sketch"]
+
+# Dense columns are few and full, lexical ones are many and nearly empty: at equal cost, more buckets for the
+# former find more.
+_DENSE_HALF = 64
+_LEXICAL_HALF = 32
+_WIDTH = _DENSE_HALF + _LEXICAL_HALF + 2  # the last two columns of a row are kept as they are
+# What noise may hide, by the length of the row: some three times its standard deviation, which is 0.053 with
+# half of the buckets and 0.032 with all (over rows of labelled comments).
+_COARSE_NOISE = np.float32(0.16)
+_FINE_NOISE = np.float32(0.11)
+# At most so many go on to the next look.
+_MOST_COARSE = 2_048
+_MOST_FINE = 192
+_CHUNK_ROWS = 1_024  # folded at once: bounds the memory of making a sketch anew
+_PRIME = np.uint64(0x9E3779B97F4A7C15)
+_SHIFT = np.uint64(29)
+_SIGN = np.uint64(63)
+
+
+class Sketch:
+    """Rows in slots, each with a scale; zero at first.
+
+    dimensions: length of a row as `models.representation` makes it. capacity: how many slots there are.
+    Raises ValueError for rows without a dense part.
+    """
+
+    def __init__(self, dimensions: int, capacity: int) -> None:
+        self._dense = dimensions - LEXICAL_DIMENSIONS - 2
+        if self._dense < 1:
+            raise ValueError(f"rows of {dimensions} columns have no dense part")
+        self._signs = _signs(self._dense)
+        self._padding = -self._dense % (2 * _DENSE_HALF)
+        self.scale: NDArray[np.float32] = np.zeros(capacity, dtype=np.float32)
+        self._lengths: NDArray[np.float32] = np.zeros(capacity, dtype=np.float32)
+        self._coarse: NDArray[np.float32] = np.zeros((_WIDTH, capacity), dtype=np.float32)
+        self._fine: NDArray[np.float32] = np.zeros((capacity, _WIDTH), dtype=np.float32)
+
+    @property
+    def capacity(self) -> int:
+        """How many slots there are."""
+        return len(self.scale)
+
+    def put(self, slots: NDArray[np.intp], rows: NDArray[np.float32], scale: NDArray[np.float32]) -> None:
+        """Take in what some slots hold now. rows: (all slots, dimensions); slots, scale: (n,).
+
+        What is kept of a row is the same to the bit whatever it comes with.
+        """
+        self.scale[slots] = scale
+        for start in range(0, len(slots), _CHUNK_ROWS):
+            chosen = slots[start : start + _CHUNK_ROWS]
+            by = self.scale[chosen, None]
+            coarse, fine = (half * by for half in self._folded(rows[chosen]))
+            self._coarse[:, chosen] = coarse.T
+            self._fine[chosen] = fine
+            self._lengths[chosen] = np.sqrt(np.vecdot(coarse, coarse))
+
+    def nearest(
+        self,
+        row: NDArray[np.float32],
+        used: int,
+        exact: Callable[[NDArray[np.intp]], NDArray[np.float32]],
+        *,
+        also: Iterable[int] = (),
+        threshold: float,
+    ) -> tuple[int, float]:
+        """The slot whose scaled row has the highest product with a row, and what `exact` says of it.
+
+        row: (dimensions,), mirrored. used: how many slots to look at. exact: gives the similarities of slots
+        (n,), ascending. also: slots to compare in any case. Where none reaches the threshold, another may be
+        found than the most similar; and above it, about once in two thousand rows.
+        """
+        coarse, fine = self._folded(row[None, :])
+        similar, lengths = coarse[0] @ self._coarse[:, :used], self._lengths[:used]
+        best = _best(np.array(sorted({int(similar.argmax()), *also}), dtype=np.intp), exact)
+        bar = np.float32(max(threshold, -best[0]))  # a good guess first: it rules most others out
+
+        might = similar + _COARSE_NOISE * lengths
+        slots = np.flatnonzero(might >= bar)
+        slots = slots[_highest(might[slots], _MOST_COARSE)]
+        # With both halves, a product is the mean of that of the sums and that of the differences.
+        finer = (self._fine.take(slots, axis=0) @ fine[0] + similar[slots]) * np.float32(0.5)
+        places = np.flatnonzero(finer + _FINE_NOISE * lengths[slots] >= bar)
+        slots = slots[places[_highest(finer[places], _MOST_FINE)]]
+        if len(slots):
+            best = min(best, _best(np.sort(slots), exact))
+        return best[1], -best[0]
+
+    def _folded(self, rows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Sums and differences of the halves of rows (n, dimensions), each (n, width)."""
+        dense = rows[:, : self._dense] * self._signs
+        if self._padding:
+            dense = np.pad(dense, ((0, 0), (0, self._padding)))
+        dense = dense.reshape(len(rows), -1, 2, _DENSE_HALF).sum(axis=1)
+        lexical = rows[:, self._dense : -2].reshape(len(rows), -1, 2, _LEXICAL_HALF).sum(axis=1)
+        coarse, fine = np.empty((2, len(rows), _WIDTH), dtype=np.float32)
+        for half, combine in ((coarse, np.add), (fine, np.subtract)):
+            combine(dense[:, 0], dense[:, 1], out=half[:, :_DENSE_HALF])
+            combine(lexical[:, 0], lexical[:, 1], out=half[:, _DENSE_HALF:-2])
+            half[:, -2:] = rows[:, -2:]
+        return coarse, fine
+
+
+def _best(
+    slots: NDArray[np.intp], exact: Callable[[NDArray[np.intp]], NDArray[np.float32]]
+) -> tuple[float, int]:
+    """Less the similarity, and the slot: the least of several is the most similar, of equals the first."""
+    similar = exact(slots)
+    place = int(similar.argmax())
+    return -float(similar[place]), int(slots[place])
+
+
+def _highest(values: NDArray[np.float32], most: int) -> NDArray[np.intp] | slice:
+    """The places of the highest values."""
+    return np.argpartition(values, -most)[-most:] if len(values) > most else slice(None)
+
+
+def _signs(count: int) -> NDArray[np.float32]:
+    """Fixed, and as if thrown: (count,)."""
+    mixed = np.arange(1, count + 1, dtype=np.uint64) * _PRIME
+    mixed = (mixed ^ (mixed >> _SHIFT)) * _PRIME
+    return np.where(mixed >> _SIGN, 1.0, -1.0).astype(np.float32)

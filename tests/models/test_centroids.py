@@ -1,0 +1,200 @@
+"""Centroids: the narrative that a claim belongs to is found, however many there are and whatever happened."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from models.centroids import Centroids
+from models.engine import Engine
+from models.lexical import LEXICAL_DIMENSIONS
+from models.outcome import Event
+from models.representation import mirrored
+from tests.models.claim_factory import DIMENSIONS, story
+
+DENSE = 96  # no multiple of what it is folded into
+WIDTH = DENSE + LEXICAL_DIMENSIONS + 2
+NARRATIVES = 900
+THRESHOLD = 0.12
+IDLE_FACTOR, DOUBT = 2.0, 0.7
+Rows = NDArray[np.float32]
+
+
+def unit(rows: Rows) -> Rows:
+    scaled: Rows = rows / np.linalg.norm(rows, axis=1, keepdims=True).astype(np.float32)
+    return scaled
+
+
+class Topics:
+    """Claims about topics: dense directions and sparse terms of their own, mixed with anything."""
+
+    def __init__(self, count: int) -> None:
+        self._rng = np.random.default_rng(20)
+        self._dense = unit(self._rng.standard_normal((count, DENSE)).astype(np.float32))
+        self._terms = self._rng.integers(LEXICAL_DIMENSIONS, size=(count, 30))
+
+    def claims(self, topics: Sequence[int]) -> Rows:
+        count = len(topics)
+        rows = np.zeros((count, WIDTH), dtype=np.float32)
+        noise = unit(self._rng.standard_normal((count, DENSE)).astype(np.float32))
+        rows[:, :DENSE] = np.sqrt(0.6) * unit(0.6 * self._dense[topics] + 0.8 * noise)
+        lexical = np.zeros((count, LEXICAL_DIMENSIONS), dtype=np.float32)
+        places = np.arange(count)[:, None]
+        lexical[places, self._terms[topics][:, :15]] += 1.0
+        lexical[places, self._rng.integers(LEXICAL_DIMENSIONS, size=(count, 40))] += 1.0
+        rows[:, DENSE:-2] = np.sqrt(0.4) * unit(lexical - 0.05)
+        rows[:, -2] = 0.03 * self._rng.standard_normal(count)
+        rows[:, -1] = 1.0
+        return rows
+
+
+def of_topics(topics: Topics, exact_up_to: int) -> tuple[Centroids, list[int]]:
+    """Centroids of narratives with three to seven claims each; two thirds of them are idle."""
+    one = Centroids(WIDTH, IDLE_FACTOR, DOUBT, exact_up_to=exact_up_to)
+    uids = [one.create(0) for _ in range(NARRATIVES)]
+    for uid in uids:
+        for row in topics.claims([uid] * (3 + uid % 5)):
+            one.add(uid, row, uid)
+            if uid % 3:
+                one.settle(uid, row)
+    left = [uid for uid in uids if uid % 3 == 0 for _ in range(3)]
+    one.refresh(topics.claims(left), np.array(left, dtype=np.int64))
+    return one, uids
+
+
+def both() -> tuple[Topics, Centroids, Centroids]:
+    """The same narratives, searched by sketch and without one."""
+    return (
+        Topics(NARRATIVES),
+        of_topics(Topics(NARRATIVES), 0)[0],
+        of_topics(Topics(NARRATIVES), 10**6)[0],
+    )
+
+
+def assert_alike(quick: Centroids, exact: Centroids, rows: Rows, *, gains: dict[int, float]) -> int:
+    """At least 199 of 200 rows above the threshold find the same; returns how many are above it."""
+    pairs = [(quick.nearest(row, gains, THRESHOLD), exact.nearest(row, gains, THRESHOLD)) for row in rows]
+    above = [(found, right) for found, right in pairs if max(found[1], right[1]) >= THRESHOLD]
+    same = [(found, right) for found, right in above if found[0] == right[0]]
+    assert len(same) >= 0.995 * len(above)
+    for (_, found), (_, right) in same:
+        assert found == pytest.approx(right, abs=1e-5)
+    return len(above)
+
+
+def test_the_sketch_finds_what_an_exact_search_finds() -> None:
+    topics, quick, exact = both()
+    rows = topics.claims(list(range(NARRATIVES)))
+    assert assert_alike(quick, exact, rows, gains={}) > NARRATIVES // 2
+
+
+def test_a_thread_adds_to_its_narratives() -> None:
+    topics, quick, exact = both()
+    rows = topics.claims(list(range(0, NARRATIVES, 3)))
+    gains = dict.fromkeys(range(10), 0.3)
+    assert_alike(quick, exact, rows, gains=gains)
+    assert quick.nearest(rows[0], {5: 2.0}, THRESHOLD)[0] == 5
+
+
+def test_the_sketch_goes_with_every_change() -> None:
+    topics, quick, exact = both()
+    rng = np.random.default_rng(4)
+    alive = list(range(NARRATIVES))
+    for _ in range(6):
+        fresh = topics.claims(alive[:40])
+        owners = np.array(alive[:40], dtype=np.int64)
+        news = topics.claims([0])[0]
+        gone, kept, old = (int(uid) for uid in rng.choice(alive[40:], 3, replace=False))
+        for one in (quick, exact):
+            one.nearest(news, {}, THRESHOLD)
+            one.add(kept, news, 5_000)
+            one.merge(kept, gone)
+            one.drop(old)
+            one.refresh(fresh, owners)
+            one.add(one.create(6_000), news, 6_000)
+        alive = [uid for uid in alive if uid not in (gone, old)]
+        assert_alike(quick, exact, topics.claims(alive[::4]), gains={})
+        assert parts(quick) == parts(loaded(quick))
+
+
+def loaded(one: Centroids) -> Centroids:
+    again = Centroids(WIDTH, IDLE_FACTOR, DOUBT, exact_up_to=0)
+    again.load(one.state())
+    return again
+
+
+def parts(one: Centroids) -> list[bytes]:
+    sketch = one._fresh_sketch()
+    return [array.tobytes() for array in (sketch._coarse, sketch._fine, sketch._lengths, sketch.scale)]
+
+
+def test_what_was_loaded_answers_to_the_bit() -> None:
+    topics, quick, _ = both()
+    first, more = topics.claims([3, 4, 5]), topics.claims(list(range(0, NARRATIVES, 5)))
+    for uid, row in enumerate(first):
+        quick.nearest(row, {}, THRESHOLD)
+        quick.add(uid, row, 9_000)
+    quick.drop(7)
+    again = loaded(quick)
+    for row in more:
+        found = quick.nearest(row, {}, THRESHOLD)
+        assert again.nearest(row, {}, THRESHOLD) == found
+        for one in (quick, again):
+            one.add(found[0], row, 9_000)
+
+
+def test_few_narratives_are_searched_exactly() -> None:
+    topics = Topics(20)
+    one = Centroids(WIDTH, IDLE_FACTOR, DOUBT)
+    rows = topics.claims(range(20))
+    for row in rows:
+        one.add(one.create(0), row, 0)
+    sums = np.zeros((64, WIDTH), dtype=np.float32)
+    sums[:20] = rows
+    for row in topics.claims(range(20)):
+        means = (sums[:20] @ mirrored(row)) / np.float32(1.0)
+        means *= np.float32(1.0) / (np.float32(1.0) + np.float32(DOUBT))
+        assert one.nearest(row, {}, THRESHOLD) == (int(means.argmax()), float(means.max()))
+
+
+def test_without_narratives_nothing_is_near() -> None:
+    one = Centroids(WIDTH, IDLE_FACTOR, DOUBT, exact_up_to=0)
+    row = Topics(1).claims([0])[0]
+    assert one.nearest(row, {}, THRESHOLD) == (-1, -2.0)
+    one.add(one.create(0), row, 0)
+    one.drop(0)
+    assert one.nearest(row, {}, THRESHOLD) == (-1, -2.0)
+
+
+def test_a_settled_claim_stays_when_the_window_has_moved_on() -> None:
+    one = Centroids(WIDTH, IDLE_FACTOR, DOUBT)
+    uid = one.create(0)
+    old, new = Topics(1).claims([0, 0])
+    one.add(uid, old, 0)
+    one.settle(uid, old)
+    one.refresh(new[None, :], np.array([uid], dtype=np.int64))
+    assert one.mean(uid) == pytest.approx((old + new) / 2.0)
+    one.refresh(new[None, :], np.array([-1], dtype=np.int64))
+    one.refresh(new[None, :], np.array([-1], dtype=np.int64))
+    assert one.mean(uid) == pytest.approx(old)
+
+
+def test_an_engine_with_a_sketch_depends_neither_on_batches_nor_on_snapshots(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("models.engine.Centroids", partial(Centroids, exact_up_to=0))
+    comments = story(repeats=2)
+    whole = Engine(DIMENSIONS)
+    events = whole.observe(comments).events
+    pieces = Engine(DIMENSIONS)
+    told: list[Event] = []
+    for place, comment in enumerate(comments):
+        told += pieces.observe([comment]).events
+        if place % 3 == 0:
+            kept = pieces.snapshot()
+            pieces = Engine(DIMENSIONS)
+            pieces.restore(kept)
+    assert told == events
+    assert pieces.narratives() == whole.narratives()

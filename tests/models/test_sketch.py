@@ -1,0 +1,76 @@
+"""The sketch: what is kept of a row, and what is found."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from models.lexical import LEXICAL_DIMENSIONS
+from models.sketch import Sketch
+
+DENSE = 96
+WIDTH = DENSE + LEXICAL_DIMENSIONS + 2
+SLOTS = 40
+Array = NDArray[np.float32]
+
+
+def rows_at_random() -> Array:
+    rows = np.random.default_rng(5).standard_normal((SLOTS, WIDTH)).astype(np.float32)
+    return rows / np.float32(np.sqrt(WIDTH))
+
+
+def every_slot() -> NDArray[np.intp]:
+    return np.arange(SLOTS, dtype=np.intp)
+
+
+def parts(sketch: Sketch) -> list[bytes]:
+    return [array.tobytes() for array in (sketch._coarse, sketch._fine, sketch._lengths, sketch.scale)]
+
+
+def test_what_is_kept_of_a_row_does_not_depend_on_the_others() -> None:
+    rows, scale = rows_at_random(), np.linspace(0.1, 1.0, SLOTS).astype(np.float32)
+    at_once, one_by_one = Sketch(WIDTH, SLOTS), Sketch(WIDTH, SLOTS)
+    at_once.put(every_slot(), rows, scale)
+    for slot in every_slot()[::-1]:
+        one_by_one.put(slot[None], rows, scale[slot][None])
+    assert parts(at_once) == parts(one_by_one)
+
+
+def test_products_of_folded_rows_are_those_of_the_rows_but_for_noise() -> None:
+    rows = rows_at_random()
+    coarse, fine = Sketch(WIDTH, SLOTS)._folded(rows)
+    exact = rows @ rows.T
+    rough = coarse @ coarse.T
+    finer = (rough + fine @ fine.T) / 2
+    assert np.abs(rough - exact).std() < 0.12
+    assert np.abs(finer - exact).std() < np.abs(rough - exact).std()
+    assert (rough - exact).mean() == pytest.approx(0.0, abs=0.01)
+
+
+def test_the_most_similar_is_found_and_of_equals_the_first() -> None:
+    rows = rows_at_random()
+    rows[31] = rows[7]
+    sketch = Sketch(WIDTH, SLOTS)
+    sketch.put(every_slot(), rows, np.ones(SLOTS, dtype=np.float32))
+
+    def exact(slots: NDArray[np.intp]) -> Array:
+        found: Array = np.vecdot(rows[slots], rows[7])
+        return found
+
+    slot, similarity = sketch.nearest(rows[7], SLOTS, exact, threshold=0.1)
+    assert (slot, similarity) == (7, float(np.vecdot(rows[7], rows[7])))
+
+
+def test_slots_are_compared_whatever_the_sketch_says_of_them() -> None:
+    rows = rows_at_random()
+    sketch = Sketch(WIDTH, SLOTS)
+    sketch.put(every_slot(), rows, np.ones(SLOTS, dtype=np.float32))
+
+    def exact(slots: NDArray[np.intp]) -> Array:
+        return np.where(slots == 13, 5.0, 0.2).astype(np.float32)
+
+    assert sketch.nearest(rows[7], SLOTS, exact, also=[13], threshold=0.1) == (13, 5.0)
+
+
+def test_rows_need_a_dense_part() -> None:
+    with pytest.raises(ValueError, match="no dense part"):
+        Sketch(LEXICAL_DIMENSIONS + 2, SLOTS)
