@@ -10,6 +10,7 @@ which are compared.
 
 import heapq
 from collections.abc import Mapping
+from functools import partial
 
 import msgspec
 import numpy as np
@@ -162,22 +163,30 @@ class Centroids:
     def _nearest_of_many(
         self, row: NDArray[np.float32], gains: Mapping[int, float], threshold: float
     ) -> tuple[int, float]:
-        sketch, other = self._fresh_sketch(), mirrored(row)
         gained = {self._slot_of[uid]: gain for uid, gain in gains.items()}
-
-        def exact(slots: NDArray[np.intp]) -> NDArray[np.float32]:
-            # One by one: of a matrix product, the last bits depend on what else is in it.
-            similar: NDArray[np.float32] = np.vecdot(self._sums.take(slots, axis=0), other)
-            similar *= sketch.scale[slots]
-            if gained:
-                gain = np.array([gained.get(slot, 0.0) for slot in slots.tolist()], dtype=np.float32)
-                sizes = self._sizes[slots]
-                similar += gain * sizes / np.maximum(sizes + self._doubt, np.float32(1.0))
-            return similar
-
-        slot, similarity = sketch.nearest(other, self._used, exact, also=gained, threshold=threshold)
+        other = mirrored(row)
+        exact = partial(self._exact, other, gained)
+        slot, similarity = self._fresh_sketch().nearest(
+            other, self._used, exact, also=gained, threshold=threshold
+        )
         uid = int(self._uids[slot])
         return uid, (float(_NEVER) if uid == _NONE else similarity)
+
+    def _exact(
+        self, other: NDArray[np.float32], gained: Mapping[int, float], slots: NDArray[np.intp]
+    ) -> NDArray[np.float32]:
+        """Similarities of a mirrored row to what is in slots, (n,). gained: slot to what is added.
+
+        Each is the same to the bit whatever it is asked for with, which a matrix product does not promise.
+        """
+        sizes = self._sizes[slots]
+        trusted = np.maximum(sizes + self._doubt, np.float32(1.0))
+        similar: NDArray[np.float32] = np.vecdot(self._sums.take(slots, axis=0), other)
+        similar /= np.where(self._active[slots], trusted, trusted * self._idle_factor)
+        if gained:
+            gain = np.array([gained.get(slot, 0.0) for slot in slots.tolist()], dtype=np.float32)
+            similar += gain * sizes / trusted
+        return similar
 
     def _fresh_sketch(self) -> Sketch:
         """The sketch of all means, as trusted and as idle as they are now."""

@@ -108,8 +108,8 @@ def test_the_sketch_goes_with_every_change() -> None:
         news = topics.claims([0])[0]
         gone, kept, old = (int(uid) for uid in rng.choice(alive[40:], 3, replace=False))
         for one in (quick, exact):
-            one.nearest(news, {}, THRESHOLD)
             one.add(kept, news, 5_000)
+            one.nearest(news, {}, THRESHOLD)
             one.merge(kept, gone)
             one.drop(old)
             one.refresh(fresh, owners)
