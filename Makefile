@@ -8,12 +8,12 @@ STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint types format bench-quality fit requirements clean
+.PHONY: help setup demo test lint types format bench-quality bench-assignment fit requirements clean
 
 help: ## List these commands
 	@echo "narrawatch: notices new narratives in comment sections as they appear"
 	@echo
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 setup: $(STAMP) ## Make .venv with the command narrawatch in it (at once when nothing changed)
 
@@ -38,6 +38,9 @@ format: setup ## Bring the code into shape
 bench-quality: setup ## Compare with other clusterers on labelled streams; renews docs/quality.md
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint requirements.txt --editable '.[bench]'
 	$(BIN)/python -m tests.bench.quality $(BENCH)
+
+bench-assignment: setup ## Measure how fast claims are assigned to narratives (ten minutes or more)
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.bench.assignment $(BENCH)
 
 fit: setup ## Fit the judge of substance and stance anew to the labelled worlds (minutes)
 	$(BIN)/python -m tests.bench.judge --write

@@ -4,8 +4,8 @@ A sum has two parts: the rows of claims still in the window, which are made anew
 claims that have left it, which are settled. A narrative is known by its `uid`, a counter that never repeats;
 its slot in the arrays is reused.
 
-Comparing a claim with ten thousand sums takes milliseconds. From some hundreds on, `models.sketch` chooses
-which are compared.
+Comparing a claim with ten thousand sums takes milliseconds. From a thousand on, `models.sketch` chooses which
+are compared.
 """
 
 import heapq
@@ -22,7 +22,7 @@ from models.sketch import Sketch
 __all__ = ["CentroidState", "Centroids"]
 
 _FIRST_CAPACITY = 64
-_EXACT_UP_TO = 512  # narratives: so many are compared without a sketch, as fast as with one
+_EXACT_UP_TO = 1_024  # narratives: so many are compared without a sketch, as fast as with one
 _NONE = -1
 _NEVER = np.float32(-2.0)  # below any mean of inner products
 

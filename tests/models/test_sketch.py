@@ -40,7 +40,7 @@ def test_products_of_folded_rows_are_those_of_the_rows_but_for_noise() -> None:
     coarse, fine = Sketch(WIDTH, SLOTS)._folded(rows)
     exact = rows @ rows.T
     rough = coarse @ coarse.T
-    finer = (rough + fine @ fine.T) / 2
+    finer = (rough + fine @ fine.T) / 4
     assert np.abs(rough - exact).std() < 0.12
     assert np.abs(finer - exact).std() < np.abs(rough - exact).std()
     assert (rough - exact).mean() == pytest.approx(0.0, abs=0.01)

@@ -1,0 +1,219 @@
+"""`make bench-assignment`: how fast claims are assigned, and that a long stream makes it no slower.
+
+Prints as it goes. Times are of one core when OPENBLAS_NUM_THREADS=1, which the make target sets.
+"""
+
+import platform
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import click
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from models.background import background_of
+from models.centroids import Centroids
+from models.engine import Engine
+from models.lexical import terms
+from models.parameters import Parameters
+from models.representation import Representation
+from models.types import unpack_vectors
+from tests.bench.life import live, resident_mib
+from tests.bench.made_claims import made_claims
+from tests.bench.made_rows import DENSE, ROW, MadeRows
+
+__all__ = ["main"]
+
+_PARAMETERS = Parameters()
+_THRESHOLD = _PARAMETERS.link_similarity
+_LIVE = (100, 1_000, 10_000)
+_ROUNDS = 7
+_A_ROUND = 500
+_FOLDED = 130  # columns of the sketch that all narratives are compared by
+_EXACT = 10**9
+
+
+@click.command()
+@click.option("--claims", default=1_000_000, show_default=True, help="Length of the long stream; 0: none.")
+@click.option("--engine-claims", default=20_000, show_default=True, help="Of the whole engine; 0: none.")
+@click.option("--queries", default=2_000, show_default=True, help="Claims by which the sketch is judged.")
+def main(*, claims: int, engine_claims: int, queries: int) -> None:
+    """Measure the assignment of claims to narratives."""
+    click.echo(f"Python {platform.python_version()}, numpy {np.__version__}, {platform.machine()}\n")
+    _speeds(queries)
+    _parts()
+    if claims:
+        _long_stream(claims)
+    if engine_claims:
+        _engine(engine_claims)
+
+
+# -- the step ------------------------------------------------------------------------------------------------
+
+
+def _speeds(queries: int) -> None:
+    click.echo(
+        f"One claim assigned and counted, {_ROUNDS} rounds of {_A_ROUND} claims, rows of {ROW} columns\n"
+    )
+    click.echo("| live narratives | claims/s, median | best round | of the ceiling | full product | recall |")
+    click.echo("|---|---|---|---|---|---|")
+    for count in _LIVE:
+        one = _Standing(count)
+        exact = Centroids(ROW, _PARAMETERS.idle_factor, _PARAMETERS.doubt, exact_up_to=_EXACT)
+        exact.load(one.centroids.state())
+        found = _found(one.centroids, exact, one.claims(queries))
+        rounds = sorted(_round(one.centroids, one.claims(_A_ROUND)) for _ in range(_ROUNDS))
+        best, median = 1.0 / rounds[0], 1.0 / rounds[_ROUNDS // 2]
+        ceiling, full = 1.0 / _product(_FOLDED, count), 1.0 / _product(count, ROW)
+        click.echo(
+            f"| {count:,} | {median:,.0f} | {best:,.0f} | {best / ceiling:.0%} of {ceiling:,.0f} "
+            f"| {full:,.0f} | {found.recall:.4f} of {found.above:,} |"
+        )
+    click.echo(
+        f"\nThe ceiling is the bare product of a vector and ({_FOLDED} x narratives) numbers, the full"
+        f"\nproduct that of (narratives x {ROW}). Recall: of the claims whose most similar narrative reaches the"
+        "\nthreshold, the share for which the search finds it; up to 1,024 narratives the search is exact.\n"
+    )
+
+
+class _Standing:
+    """Narratives as they lie after a while: three to some twenty claims each, few of them in the window."""
+
+    def __init__(self, count: int) -> None:
+        self._rng = np.random.default_rng(5)
+        self._made = MadeRows(count)
+        self._count = count
+        self.centroids = Centroids(ROW, _PARAMETERS.idle_factor, _PARAMETERS.doubt)
+        for _ in range(count):
+            self.centroids.create(0)
+        owners = np.repeat(np.arange(count), 2 + self._rng.geometric(0.15, count))
+        self._rng.shuffle(owners)
+        settled, window = np.split(owners, [max(0, len(owners) - _PARAMETERS.window_claims)])
+        for chunk in np.array_split(settled, len(settled) // 1_000 + 1):
+            for owner, row in zip(chunk.tolist(), self._made.claims(chunk), strict=True):
+                self.centroids.settle(owner, row)
+        # What has settled counts from the second time on: the first makes all active.
+        self.centroids.refresh(self._made.claims(np.arange(count)), np.arange(count))
+        self.centroids.refresh(self._made.claims(window), window)
+        self._recent = window
+
+    def claims(self, count: int) -> NDArray[np.float32]:
+        """Half of them about what is in the window, half about anything."""
+        recent = self._rng.choice(self._recent, count - count // 2)
+        anything = self._rng.integers(self._count, size=count // 2)
+        return self._made.claims(self._rng.permutation(np.concatenate([recent, anything])))
+
+
+def _round(centroids: Centroids, rows: NDArray[np.float32]) -> float:
+    """Seconds a claim."""
+    start = time.perf_counter()
+    for row in rows:
+        uid, similarity = centroids.nearest(row, {}, _THRESHOLD)
+        if similarity >= _THRESHOLD:
+            centroids.add(uid, row, 0)
+    return (time.perf_counter() - start) / len(rows)
+
+
+class _Found(NamedTuple):
+    above: int
+    recall: float
+
+
+def _found(sketched: Centroids, exact: Centroids, rows: NDArray[np.float32]) -> _Found:
+    above = same = 0
+    for row in rows:
+        right, similarity = exact.nearest(row, {}, _THRESHOLD)
+        if similarity >= _THRESHOLD:
+            above += 1
+            same += sketched.nearest(row, {}, _THRESHOLD)[0] == right
+    return _Found(above, same / max(above, 1))
+
+
+def _product(rows: int, columns: int) -> float:
+    """Seconds of a bare product, the vector on the side of the shorter lines of the sketch or of a row."""
+    rng = np.random.default_rng(1)
+    matrix = rng.standard_normal((rows, columns)).astype(np.float32)
+    if rows == _FOLDED:
+        line = rng.standard_normal(rows).astype(np.float32)
+        return _seconds(lambda: line @ matrix)
+    column = rng.standard_normal(columns).astype(np.float32)
+    return _seconds(lambda: matrix @ column)
+
+
+def _seconds(call: Callable[[], object], times: int = 200) -> float:
+    """The best of a few calls: what else runs on the machine can only add to it."""
+    took = []
+    for _ in range(times):
+        start = time.perf_counter()
+        call()
+        took.append(time.perf_counter() - start)
+    return min(took)
+
+
+# -- what else a claim costs ---------------------------------------------------------------------------------
+
+
+def _parts() -> None:
+    claims = list(made_claims(400))
+    representation = Representation(DENSE, background_of(None))
+    texts = [terms(claim.text) for claim in claims]
+    vectors = [unpack_vectors([claim.vector])[0] for claim in claims]
+    none = np.zeros(1, dtype=np.float32)
+    for claim, vector, text in zip(claims, vectors, texts, strict=True):
+        representation.count(claim.language, vector, text)
+    claim, vector, text = claims[0], vectors[0], texts[0]
+    parts: dict[str, Callable[[], object]] = {
+        "terms of the text": lambda: terms(claim.text),
+        "counting it": lambda: representation.count(claim.language, vector, text),
+        "its row": lambda: representation.rows([claim.language], vector[None, :], [text], none),
+    }
+    click.echo("What the engine does before it can assign a claim of 20 words, microseconds (best of 200)\n")
+    click.echo("| part | µs |\n|---|---|")
+    for name, call in parts.items():
+        click.echo(f"| {name} | {_seconds(call) * 1e6:,.0f} |")
+    click.echo()
+
+
+# -- long streams --------------------------------------------------------------------------------------------
+
+
+def _long_stream(claims: int) -> None:
+    click.echo(
+        f"A stream of {claims:,} claims through assignment, review, fading and forgetting, without texts\n"
+    )
+    click.echo(
+        "| claims | live narratives | joined at once | assignment, µs/claim | review, µs/claim "
+        "| resident, MiB |"
+    )
+    click.echo("|---|---|---|---|---|---|")
+    start = time.perf_counter()
+    for mark in live(claims, max(1_000, claims // 10)):
+        click.echo(
+            f"| {mark.claims:,} | {mark.narratives:,} | {mark.joined:.0%} | {mark.assignment_us:.0f} "
+            f"| {mark.review_us:.0f} | {mark.resident_mib:.0f} |"
+        )
+    click.echo(f"\nIt took {time.perf_counter() - start:.0f} s, making the rows included.\n")
+
+
+def _engine(claims: int) -> None:
+    click.echo(f"The whole engine on {claims:,} claims with texts\n")
+    click.echo("| claims | live narratives | µs/claim | resident, MiB |\n|---|---|---|---|")
+    # Claims come by the second, and what would take weeks takes hours.
+    hasty = msgspec.structs.replace(_PARAMETERS, fade_after_hours=1, forget_after_hours=2)
+    engine = Engine(DENSE, hasty, background=background_of(None))
+    spent, every = 0.0, max(1_000, claims // 10)
+    for number, claim in enumerate(made_claims(claims), start=1):
+        start = time.perf_counter()
+        engine.observe([[claim]])
+        spent += time.perf_counter() - start
+        if number % every == 0:
+            narratives = len(engine.narratives())
+            click.echo(f"| {number:,} | {narratives:,} | {spent / every * 1e6:,.0f} | {resident_mib():.0f} |")
+            spent = 0.0
+    click.echo()
+
+
+if __name__ == "__main__":
+    main()
