@@ -49,9 +49,8 @@ class Sketch:
         if self._dense < 1:
             raise ValueError(f"rows of {dimensions} columns have no dense part")
         self._signs = _signs(self._dense)
-        self._quarter = min(_DENSE_QUARTER, -(-self._dense // 4))
-        self._folds = -(-self._dense // (4 * self._quarter))
-        width = self._quarter + _LEXICAL_QUARTER
+        self._folds = -(-self._dense // (4 * _DENSE_QUARTER))
+        width = _DENSE_QUARTER + _LEXICAL_QUARTER
         self.scale: NDArray[np.float32] = np.zeros(capacity, dtype=np.float32)
         self._lengths: NDArray[np.float32] = np.zeros(capacity, dtype=np.float32)
         # Compared column by column: one long product of a row is faster so than many short ones.
@@ -114,7 +113,8 @@ class Sketch:
 
         Both are followed by the last two columns of the rows, which are not folded.
         """
-        count, quarter, width = len(rows), self._quarter, self._quarter + _LEXICAL_QUARTER
+        count, quarter = len(rows), _DENSE_QUARTER
+        width = quarter + _LEXICAL_QUARTER
         dense = np.zeros((count, self._folds * 4 * quarter), dtype=np.float32)
         np.multiply(rows[:, : self._dense], self._signs, out=dense[:, : self._dense])
         lexical = rows[:, self._dense : -2].reshape(count, -1, 4, _LEXICAL_QUARTER)

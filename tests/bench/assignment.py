@@ -73,8 +73,8 @@ def _speeds(queries: int) -> None:
         )
     click.echo(
         f"\nThe ceiling is the bare product of a vector and ({_FOLDED} x narratives) numbers, the full"
-        f"\nproduct that of (narratives x {ROW}). Recall: of the claims whose most similar narrative reaches the"
-        "\nthreshold, the share for which the search finds it; up to 1,024 narratives the search is exact.\n"
+        f"\nproduct that of (narratives x {ROW}). Recall: of the claims whose most similar narrative reaches"
+        "\nthe threshold, the share for which it is found; up to 1,024 narratives the search is exact.\n"
     )
 
 

@@ -1,9 +1,9 @@
 """A long stream through assignment and the life cycle of narratives, without texts.
 
 Topics come, are spoken of by some eight claims, and go. What the engine clusters is known here: three
-held-back claims of a topic found a narrative. Everything else that happens to `models.centroids` happens as
-in the engine: claims are assigned one by one, sums are made anew at every review, old claims settle, and quiet
-narratives are forgotten.
+held-back claims of a topic found a narrative. Everything else happens to `models.centroids` as in the engine:
+claims are assigned one by one, sums are made anew at every review, old claims settle, quiet narratives are
+forgotten.
 """
 
 import time
