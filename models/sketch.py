@@ -90,7 +90,7 @@ class Sketch:
 
         row: (dimensions,), mirrored. used: how many slots to look at. exact: gives the similarities of slots
         (n,), ascending. also: slots to compare in any case. Where none reaches the threshold, another may be
-        found than the most similar; and above it, about once in two thousand rows.
+        found than the most similar; above it, seldom (docs/performance.md has figures).
         """
         coarse, fine = self._folded(row[None, :])
         similar, lengths = coarse[0] @ self._coarse[:, :used], self._lengths[:used]

@@ -39,6 +39,7 @@ class Mark(NamedTuple):
     joined: float  # share of the claims since the last mark that joined a narrative at once
     assignment_us: float
     review_us: float
+    yardstick_us: float  # a product that is always the same: what else runs on the machine slows it alike
     resident_mib: float
 
 
@@ -76,9 +77,20 @@ def live(claims: int, every: int) -> Iterator[Mark]:
                 joined / since,
                 assigning / since * 1e6,
                 reviewing / since * 1e6,
+                _yardstick_us(),
                 resident_mib(),
             )
             joined, assigning, reviewing = 0, 0.0, 0.0
+
+
+def _yardstick_us() -> float:
+    matrix, line = np.ones((128, 10_000), dtype=np.float32), np.ones(128, dtype=np.float32)
+    took = []
+    for _ in range(200):
+        start = time.perf_counter()
+        line @ matrix
+        took.append(time.perf_counter() - start)
+    return float(np.median(took)) * 1e6
 
 
 class _Life:
