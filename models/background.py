@@ -28,8 +28,9 @@ class _Line(msgspec.Struct, frozen=True):
 
 
 class Background(msgspec.Struct, frozen=True):
-    """Texts whose terms are ordinary, and the mean vector (d,) of each language, and
-    the judge of such vectors, if there is one."""
+    """Texts whose terms are ordinary, the mean vector (d,) of each language, and the judge of such vectors,
+    if there is one.
+    """
 
     texts: Sequence[str] = ()
     means: Mapping[str, NDArray[np.float32]] = {}

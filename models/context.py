@@ -82,10 +82,10 @@ class Context:
 
         threads: keys, n; rows: (n, d) as `Representation.rows` makes them.
         """
-        of_substance = (rows[:, -2] > _LITTLE).tolist()
+        substance = rows[:, -2].tolist()
         places: dict[str, list[int]] = {}
         for place, thread in enumerate(threads):
-            if thread and of_substance[place]:
+            if thread and not is_chatter(substance[place]):
                 places.setdefault(thread, []).append(place)
         texts = rows[:, :-2]
         self.alike = {thread: _alike(texts[found]) for thread, found in places.items()}

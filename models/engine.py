@@ -217,9 +217,6 @@ class Engine:
         self._unreviewed, self._reviewed_ms = 0, now
         if not len(self._window):
             return
-        self._representation.usual = {}
-        rows = self._window.rows(self._representation)
-        self._representation.learn_usual(self._window.languages(), rows)
         rows = self._window.rows(self._representation)
         self._centroids.refresh(rows, self._window.owner_array())
         self._context.measure(self._window.threads(), rows)

@@ -95,25 +95,9 @@ class Representation:
         self.dimensions = dense + LEXICAL_DIMENSIONS + 2
         self.means = LanguageMeans(dense, ordinary.means)
         self.lexical = LexicalView(ordinary.texts)
-        self.usual: dict[
-            str, NDArray[np.float32]
-        ] = {}  # what claims of a language share lexically, (lexical,)
-
-    def learn_usual(self, languages: Sequence[str], rows: NDArray[np.float32]) -> None:
-        """Learn from the rows of recent claims what those of each language have in common.
-
-        Any two texts of one language share letters, those of two languages do not: without this, claims would
-        be told apart by language.
-        """
-        places: dict[str, list[int]] = {}
-        for place, language in enumerate(languages):
-            places.setdefault(language, []).append(place)
-        lexical = rows[:, self.dense : -2]
-        self.usual = {
-            language: self.usual.get(language, np.float32(0.0))
-            + lexical[found].sum(axis=0) / np.float32(len(found) + _FEW_TEXTS)
-            for language, found in places.items()
-        }
+        # What claims of a language share lexically, (lexical,). Any two texts of one language share letters,
+        # those of two languages do not: without this, claims would be told apart by language.
+        self.usual: dict[str, NDArray[np.float32]] = {}
 
     def count(self, language: str, vector: NDArray[np.float32], found: Terms) -> None:
         """Count one claim of the stream. vector: (dense,)."""
@@ -131,14 +115,47 @@ class Representation:
 
         substance: (n,), what each adds to its similarity to anything: see `mirrored` on the last columns.
         """
+        rows = self._plain_rows(languages, vectors, texts, substance)
+        self._subtract_usual(languages, rows)
+        return rows
+
+    def rows_of_recent(
+        self,
+        languages: Sequence[str],
+        vectors: NDArray[np.float32],
+        texts: Sequence[Terms],
+        substance: NDArray[np.float32],
+    ) -> NDArray[np.float32]:
+        """What `rows` returns, after learning from these claims what those of each language share."""
+        rows = self._plain_rows(languages, vectors, texts, substance)
+        places: dict[str, list[int]] = {}
+        for place, language in enumerate(languages):
+            places.setdefault(language, []).append(place)
+        lexical = rows[:, self.dense : -2]
+        self.usual = {
+            language: lexical[found].sum(axis=0) / np.float32(len(found) + _FEW_TEXTS)
+            for language, found in places.items()
+        }
+        self._subtract_usual(languages, rows)
+        return rows
+
+    def _plain_rows(
+        self,
+        languages: Sequence[str],
+        vectors: NDArray[np.float32],
+        texts: Sequence[Terms],
+        substance: NDArray[np.float32],
+    ) -> NDArray[np.float32]:
         rows = np.empty((len(texts), self.dimensions), dtype=np.float32)
         rows[:, : self.dense] = np.sqrt(DENSE_SHARE) * self._centred(languages, vectors)
         rows[:, self.dense : -2] = np.sqrt(1.0 - DENSE_SHARE) * self.lexical.rows(texts)
+        rows[:, -2], rows[:, -1] = substance, 1.0
+        return rows
+
+    def _subtract_usual(self, languages: Sequence[str], rows: NDArray[np.float32]) -> None:
         if self.usual:
             none = np.zeros(LEXICAL_DIMENSIONS, dtype=np.float32)
             rows[:, self.dense : -2] -= np.stack([self.usual.get(language, none) for language in languages])
-        rows[:, -2], rows[:, -1] = substance, 1.0
-        return rows
 
     def _centred(self, languages: Sequence[str], vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         known = sorted(set(languages))

@@ -36,13 +36,13 @@ class Window:
         self._vectors.append(vector)
 
     def rows(self, representation: Representation) -> NDArray[np.float32]:
-        """The rows of all claims as the representation has them today: (n, dimensions); n at least 1."""
-        substance = np.array([member.substance for member in self.members], dtype=np.float32)
-        return representation.rows(self.languages(), np.stack(self._vectors), self._terms, substance)
+        """The rows of all claims as the representation has them today: (n, dimensions); n at least 1.
 
-    def languages(self) -> list[str]:
-        """The language of each claim."""
-        return [member.language for member in self.members]
+        It learns from them what is usual.
+        """
+        substance = np.array([member.substance for member in self.members], dtype=np.float32)
+        languages = [member.language for member in self.members]
+        return representation.rows_of_recent(languages, np.stack(self._vectors), self._terms, substance)
 
     def threads(self) -> list[str]:
         """The thread key of each claim."""
