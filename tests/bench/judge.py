@@ -20,9 +20,8 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score, roc_auc_score
 
-from models.embedding import load_embedder
 from tests.bench.sets import BESIDE
-from tests.bench.vectors import StoredEmbedder
+from tests.bench.vectors import StoredEmbedder, stored_embedder
 from tests.worlds import names, read_world
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -71,7 +70,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--write", action="store_true", help="write models/data/judge.json")
     arguments = parser.parse_args()
-    embedder = StoredEmbedder(load_embedder("packaged"), ROOT / ".cache" / "bench")
+    embedder = stored_embedder()
     worlds = [_examples(embedder, _world(name)) for name in names()]
     for fold in range(FOLDS):
         substance, rebuts = fit([one for n, one in enumerate(worlds) if n % FOLDS != fold])

@@ -6,11 +6,10 @@ person gave the narrative: mean cosine of their vectors, each less the mean of i
 simpler labels. The weights of `models.clauses` were chosen on every second world; the others were held out.
 
 Stances are those of the judge, as in the engine. Embedding the comments takes minutes the first time; vectors
-are kept in the user's cache.
+are kept, as those of the other benches.
 """
 
 import argparse
-import hashlib
 import json
 import random
 import time
@@ -20,15 +19,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import platformdirs
 from numpy.typing import NDArray
 
 from models.background import Background, background_of
-from models.embedding import Embedder, load_embedder
 from models.labels import Label, describe
 from models.lexical import LexicalView, terms
 from models.narrative import SAMPLE_SIZE, Member, member_of
 from models.types import Claim, pack_vectors
+from tests.bench.vectors import StoredEmbedder, stored_embedder
 from tests.worlds import FOLDER, names, read_world
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "tech-comments"
@@ -72,29 +70,6 @@ class Case(NamedTuple):
         return titles.get(language, titles["en"])
 
 
-class Vectors:
-    """An embedder that remembers on disk."""
-
-    def __init__(self, embedder: Embedder, file: Path) -> None:
-        self._embedder = embedder
-        self._file = file
-        self._known: dict[str, NDArray[np.float32]] = {}
-        if file.exists():
-            with np.load(file) as stored:
-                self._known = dict(zip(stored["keys"].tolist(), stored["rows"], strict=True))
-
-    def of(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """(n, d), a row for each text."""
-        keys = [hashlib.blake2b(text.encode(), digest_size=12).hexdigest() for text in texts]
-        new = {key: text for key, text in zip(keys, texts, strict=True) if key not in self._known}
-        if new:
-            rows = self._embedder.embed(list(new.values()))
-            self._known.update(zip(new, rows, strict=True))
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            np.savez(self._file, keys=list(self._known), rows=np.stack(list(self._known.values())))
-        return np.stack([self._known[key] for key in keys])
-
-
 def corpora() -> Iterable[Corpus]:
     """All labelled comments there are."""
     for place, name in enumerate(names()):
@@ -132,13 +107,13 @@ def _shared() -> Corpus:
     return Corpus("shared", comments, titles, held_out=True)
 
 
-def cases(corpus: Corpus, vectors: Vectors, background: Background) -> Iterable[Case]:
+def cases(corpus: Corpus, vectors: StoredEmbedder, background: Background) -> Iterable[Case]:
     """Every narrative of a corpus with enough members: those of lowest rank, as the engine keeps them."""
     view = LexicalView(background.texts)
     for comment in corpus.comments:
         view.count(terms(comment.text))
     wanted = [comment for comment in corpus.comments if comment.narratives]
-    rows = vectors.of([comment.text for comment in wanted])
+    rows = vectors.embed([comment.text for comment in wanted])
     members = [
         _member(comment, row, packed, background)
         for comment, row, packed in zip(wanted, rows, pack_vectors(rows), strict=True)
@@ -192,10 +167,8 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--examples", type=int, default=12, help="how many labels to print")
     shown = arguments.parse_args().examples
-    cache = platformdirs.user_cache_path("narrawatch")
-    embedder = load_embedder("packaged", cache_dir=cache)
-    vectors = Vectors(embedder, cache / "bench-vectors.npz")
-    background = background_of(embedder)
+    vectors = stored_embedder()
+    background = background_of(vectors)
     found = [case for corpus in corpora() for case in cases(corpus, vectors, background)]
     labels, seconds = [], []
 
@@ -214,17 +187,17 @@ def main() -> None:
 
 
 def _print_figures(
-    found: Sequence[Case], labels: Sequence[Label], vectors: Vectors, background: Background
+    found: Sequence[Case], labels: Sequence[Label], vectors: StoredEmbedder, background: Background
 ) -> None:
     kinds = list(contenders(found[0], labels[0]))
     texts = [contenders(case, label) for case, label in zip(found, labels, strict=True)]
     languages = [label.representative.language for label in labels]
     titles = [case.title(language) for case, language in zip(found, languages, strict=True)]
-    goals = _centred(vectors.of(titles), languages, background)
+    goals = _centred(vectors.embed(titles), languages, background)
     print(f"{len(found)} narratives; mean cosine with the title: chosen on, held out")
     held_out = np.array([case.corpus.held_out for case in found])
     for kind in kinds:
-        rows = _centred(vectors.of([one[kind] for one in texts]), languages, background)
+        rows = _centred(vectors.embed([one[kind] for one in texts]), languages, background)
         cosines = np.einsum("ij,ij->i", rows, goals)
         print(f"  {kind:24}{cosines[~held_out].mean():.3f}  {cosines[held_out].mean():.3f}")
     lengths = [len(label.label) for label in labels]

@@ -12,19 +12,17 @@ from pathlib import Path
 import click
 
 from models.background import background_of
-from models.embedding import load_embedder
 from tests.bench.fitting import fit
 from tests.bench.peers import METHODS, Method
 from tests.bench.report import Result, document, table
 from tests.bench.running import Row, run_peer, run_product
 from tests.bench.sets import SETS, BenchSet, Stream, is_there
-from tests.bench.vectors import StoredEmbedder
+from tests.bench.vectors import StoredEmbedder, stored_embedder
 
 __all__ = ["main"]
 
 _ROOT = Path(__file__).resolve().parents[2]
 _PAGE = _ROOT / "docs" / "quality.md"
-_STORE = _ROOT / ".cache" / "bench"
 _PRODUCT = "narrawatch"
 
 
@@ -59,7 +57,7 @@ def main(
     out: Path | None,
 ) -> None:
     """Compare narrawatch with other ways to cluster a stream."""
-    embedder = StoredEmbedder(load_embedder("packaged"), _STORE)
+    embedder = stored_embedder()
     chosen = [method for method in METHODS if not methods or method.name in methods]
     if is_fit:
         _fit(chosen, embedder)

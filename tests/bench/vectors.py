@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from models.embedding import Embedder
+from models.embedding import Embedder, load_embedder
 
-__all__ = ["StoredEmbedder"]
+__all__ = ["StoredEmbedder", "stored_embedder"]
+
+_STORE = Path(__file__).resolve().parents[2] / ".cache" / "bench"
 
 _CHUNK_TEXTS = 1_024  # embedded and stored at once: an interrupted run keeps what it has
 
@@ -62,3 +64,8 @@ class StoredEmbedder:
     def _key(self, text: str) -> bytes:
         named = f"{self.name}\0{text}".encode("utf-8", "surrogatepass")
         return hashlib.blake2b(named, digest_size=16).digest()
+
+
+def stored_embedder() -> StoredEmbedder:
+    """The packaged model, with the store that all benches share."""
+    return StoredEmbedder(load_embedder("packaged"), _STORE)
