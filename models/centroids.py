@@ -213,10 +213,24 @@ class Centroids:
             wanted |= (means @ mirrored(rows).T).max(axis=1) >= threshold
         return sorted(self._uids[:used][wanted & (self._uids[:used] != _NONE)].tolist())
 
-    def items(self, uids: list[int]) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.bool_]]:
-        """Sums (n, dimensions), sizes (n,) and whether active (n,) of some narratives."""
+    def items(
+        self, uids: list[int], *, settled: bool = False
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.bool_]]:
+        """Sums (n, dimensions), sizes (n,) and whether active (n,) of some narratives.
+
+        settled: of the claims that have left the window only.
+        """
         slots = np.array([self._slot_of[uid] for uid in uids], dtype=np.intp)
-        return self._sums[slots], self._sizes[slots].astype(np.float64), self._active[slots]
+        sums, sizes = (self._settled_sums, self._settled_sizes) if settled else (self._sums, self._sizes)
+        return sums[slots], sizes[slots].astype(np.float64), self._active[slots]
+
+    def is_settled(self, uid: int) -> bool:
+        """Whether some claims of a narrative have left the window."""
+        return bool(self._settled_sizes[self._slot_of[uid]])
+
+    def size(self, uid: int) -> float:
+        """How many claims a narrative has."""
+        return float(self._sizes[self._slot_of[uid]])
 
     def mean(self, uid: int) -> NDArray[np.float32]:
         """Mean row of a narrative, (dimensions,)."""

@@ -1,10 +1,12 @@
-"""What it is worth that two claims stand in the same thread.
+"""What it means that two claims stand in the same thread.
 
 In a discussion people answer one another, so two claims of one thread are far more often the same than two of
 different threads (measured on labelled comments: about fifteen times). That counts as similarity beside that
-of the texts. Two things lessen it: that everything in a thread is alike anyway, as in a debate of one motion,
-where being alike says little; and that a thread grows, in which ever more is claimed and a pair taken at
-random is ever less often the same. What calls a whole stream one thread therefore soon says nothing by it.
+of the texts, and the less the larger the thread: the more is claimed, the less often is a pair taken at
+random the same claim. What calls a whole stream one thread therefore soon says nothing by it.
+
+But everything in a thread is about the same things, and alike for that. What tells its claims apart is how
+they differ from what is usual there: inside a thread, vectors are centred by the thread's own mean.
 """
 
 import math
@@ -14,20 +16,19 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Context", "ThreadSize", "Where", "is_chatter", "thread_key"]
+from models.lexical import LEXICAL_DIMENSIONS
 
-# The mean similarity of a thread's claims is believed once there are some: with ten it counts by half.
-_FEW_CLAIMS = 10
+__all__ = ["Context", "ThreadMean", "ThreadSize", "is_chatter", "thread_key"]
+
 # Up to so many claims of substance, sharing a thread is worth all it can be.
 _SMALL_THREAD = 30
-# What each further factor of e in size takes away. A pair's chance to be the same claim falls as 1 / size,
-# and one natural logit of it weighs as much as 0.07 of similarity (logistic regression over labelled pairs).
-_PER_LOGIT = 0.07
+# What each further factor of e in size takes away.
+_PER_LOGIT = 0.04
+# A thread's mean is believed by half once it has so many claims: in a young thread the mean is the narrative.
+_PRIOR_CLAIMS = 40
 # Claims that add less than this to their similarity to others are chatter and tell nothing of a thread.
 _LITTLE = -0.015
-
-Where = Mapping[str, int]
-"""Thread key to the number of claims there."""
+_NO_DIRECTION = 1e-6
 
 
 class ThreadSize(NamedTuple):
@@ -37,9 +38,11 @@ class ThreadSize(NamedTuple):
     last_ms: int
 
 
-class _Share(NamedTuple):
-    item: int
-    share: float
+class ThreadMean(NamedTuple):
+    """The sum of the dense parts of a thread's claims of substance, (dense,) float64 as bytes; how many."""
+
+    total: bytes
+    claims: int
 
 
 def thread_key(source: str, thread: str) -> str:
@@ -53,20 +56,16 @@ def is_chatter(substance: float) -> bool:
 
 
 class Context:
-    """The similarity that the place adds. same_thread: what sharing a small thread is worth.
+    """What is known of threads. same_thread: the similarity that sharing a small one is worth.
 
-    sizes, alike: what has been learned of each thread; alike is the mean similarity of its recent claims.
+    Rows are those of `Representation.rows`; what is called dense is their first part.
     """
 
     def __init__(self, same_thread: float) -> None:
         self._same_thread = same_thread
         self.sizes: dict[str, ThreadSize] = {}
-        self.alike: dict[str, float] = {}
-
-    @property
-    def most(self) -> float:
-        """No pair gains more."""
-        return self._same_thread - min([0.0, *self.alike.values()])
+        self._settled: dict[str, tuple[NDArray[np.float64], int]] = {}  # of claims that left the window
+        self._means: dict[str, tuple[NDArray[np.float64], int]] = {}
 
     def count(self, thread: str, substance: float, now_ms: int) -> None:
         """Count one claim. substance: what it adds to its similarity to anything."""
@@ -74,60 +73,77 @@ class Context:
             self.sizes[thread] = ThreadSize(self._claims(thread) + 1, now_ms)
 
     def forget(self, before_ms: int) -> None:
-        """Drop threads without a claim since then."""
+        """Drop the sizes of threads without a claim since then."""
         self.sizes = {thread: size for thread, size in self.sizes.items() if size.last_ms >= before_ms}
 
+    def worth(self, thread: str) -> float:
+        """The similarity that any two claims gain by standing in this thread."""
+        growth = math.log(max(self._claims(thread), _SMALL_THREAD) / _SMALL_THREAD)
+        return max(0.0, self._same_thread - _PER_LOGIT * growth) if thread else 0.0
+
     def measure(self, threads: Sequence[str], rows: NDArray[np.float32]) -> None:
-        """Learn from recent claims how much those of each thread are alike.
-
-        threads: keys, n; rows: (n, d) as `Representation.rows` makes them.
-        """
-        substance = rows[:, -2].tolist()
+        """Learn the means of threads from the claims of the window. threads: keys, n; rows: (n, d)."""
+        dense = rows[:, : -LEXICAL_DIMENSIONS - 2]
         places: dict[str, list[int]] = {}
-        for place, thread in enumerate(threads):
-            if thread and not is_chatter(substance[place]):
+        for place, (thread, substance) in enumerate(zip(threads, rows[:, -2].tolist(), strict=True)):
+            if thread and not is_chatter(substance):
                 places.setdefault(thread, []).append(place)
-        texts = rows[:, :-2]
-        self.alike = {thread: _alike(texts[found]) for thread, found in places.items()}
+        self._means = dict(self._settled)
+        for thread, found in places.items():
+            total = dense[found].sum(axis=0, dtype=np.float64)
+            before = self._settled.get(thread)
+            self._means[thread] = (
+                (total, len(found)) if before is None else (total + before[0], len(found) + before[1])
+            )
 
-    def matrix(self, items: Sequence[Where]) -> NDArray[np.float64]:
-        """What each pair of items gains on average over the pairs of their claims: (n, n)."""
-        gains = np.zeros((len(items), len(items)))
-        for thread, shares in _by_thread(items).items():
-            index = np.array([one.item for one in shares])
-            share = np.array([one.share for one in shares])
-            gains[np.ix_(index, index)] += np.outer(share, share) * self._worth(thread)
-        return gains
+    def settle(self, thread: str, row: NDArray[np.float32]) -> None:
+        """A claim leaves the window: its row is final. `measure` makes it count."""
+        if not thread or is_chatter(float(row[-2])):
+            return
+        dense = row[: -LEXICAL_DIMENSIONS - 2].astype(np.float64)
+        total, claims = self._settled.get(thread, (np.zeros_like(dense), 0))
+        self._settled[thread] = (total + dense, claims + 1)
 
-    def gain(self, thread: str, where: Where) -> float:
-        """What one claim and an item gain."""
-        if not thread or thread not in where:
-            return 0.0
-        return where[thread] / sum(where.values()) * self._worth(thread)
+    def keep_means(self, threads: Iterable[str]) -> None:
+        """Forget the means of all other threads."""
+        known = set(threads)
+        self._settled = {thread: mean for thread, mean in self._settled.items() if thread in known}
+
+    def inside(self, threads: Sequence[str], rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The dense part of rows as it is seen inside its thread: (n, dense), each as long as it was."""
+        dense = rows[:, : -LEXICAL_DIMENSIONS - 2]
+        means = {thread: self._mean(thread) for thread in set(threads) & self._means.keys()}
+        if not means:
+            return dense
+        none = np.zeros(dense.shape[1], dtype=np.float32)
+        centred = dense - np.stack([means.get(thread, none) for thread in threads])
+        lengths = np.sqrt(np.vecdot(centred, centred))
+        scale = np.sqrt(np.vecdot(dense, dense)) / np.maximum(lengths, _NO_DIRECTION)
+        seen: NDArray[np.float32] = centred * np.where(lengths > _NO_DIRECTION, scale, 0.0)[:, None]
+        return seen.astype(np.float32)
+
+    def _mean(self, thread: str) -> NDArray[np.float32]:
+        total, claims = self._means[thread]
+        return (total / (claims + _PRIOR_CLAIMS)).astype(np.float32)
 
     def _claims(self, thread: str) -> int:
         return self.sizes[thread].claims if thread in self.sizes else 0
 
-    def _worth(self, thread: str) -> float:
-        growth = math.log(max(self._claims(thread), _SMALL_THREAD) / _SMALL_THREAD)
-        return max(0.0, self._same_thread - _PER_LOGIT * growth) - self.alike.get(thread, 0.0)
+    def state(self) -> tuple[list[tuple[str, ThreadMean]], list[tuple[str, ThreadMean]]]:
+        """The means, settled and current, to be given to `load`; sizes are public."""
+        return _packed(self._settled), _packed(self._means)
+
+    def load(self, state: tuple[Iterable[tuple[str, ThreadMean]], Iterable[tuple[str, ThreadMean]]]) -> None:
+        """Take over what `state` returned."""
+        self._settled, self._means = _unpacked(state[0]), _unpacked(state[1])
 
 
-def _alike(texts: NDArray[np.float32]) -> float:
-    """Mean similarity of the pairs, as far as it is believed; 0 without any."""
-    pairs = len(texts) * (len(texts) - 1)
-    if not pairs:
-        return 0.0
-    total = texts.sum(axis=0, dtype=np.float64)
-    mean = (float(total @ total) - float(np.einsum("ij,ij->", texts, texts))) / pairs
-    return mean * pairs / (pairs + _FEW_CLAIMS * (_FEW_CLAIMS - 1))
+def _packed(means: Mapping[str, tuple[NDArray[np.float64], int]]) -> list[tuple[str, ThreadMean]]:
+    return [
+        (thread, ThreadMean(total.astype("<f8").tobytes(), claims))
+        for thread, (total, claims) in means.items()
+    ]
 
 
-def _by_thread(items: Iterable[Where]) -> dict[str, list[_Share]]:
-    found: dict[str, list[_Share]] = {}
-    for item, where in enumerate(items):
-        total = sum(where.values())
-        for thread, claims in where.items():
-            if thread:
-                found.setdefault(thread, []).append(_Share(item, claims / total))
-    return found
+def _unpacked(means: Iterable[tuple[str, ThreadMean]]) -> dict[str, tuple[NDArray[np.float64], int]]:
+    return {thread: (np.frombuffer(mean.total, dtype="<f8"), mean.claims) for thread, mean in means}

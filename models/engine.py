@@ -6,11 +6,13 @@ comments alone, not on how calls group them or on snapshots taken in between.
 A claim near a living narrative is a mention at once. Every other claim is held back in a window, which is
 reviewed again and again: with today's means and term weights, average linkage groups the held-back claims and
 the narratives near them. A group around a narrative joins it retroactively; a group of enough distinct voices
-emerges as a narrative; the rest goes on waiting. See `models.linkage` for the clustering, `models.narrative`
-for what counts as corroboration, `models.labels` for names.
+emerges as a narrative; the rest goes on waiting. Now and then a review is a revision: all claims of the
+window are grouped anew, and move where they belong. See `models.linkage` for the clustering,
+`models.revision` for identities, `models.corroboration` for what convinces, `models.labels` for names.
 """
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -38,8 +40,10 @@ from models.outcome import (
     instant,
 )
 from models.parameters import Parameters
+from models.parts import Parts
 from models.prose import is_prose
 from models.representation import Representation, mirrored
+from models.revision import Group, homes, main_owner
 from models.snapshot import Snapshot, SnapshotError, pack, unpack
 from models.types import Claim, unpack_vectors
 from models.watches import Watch, best_match
@@ -50,6 +54,28 @@ __all__ = ["Engine"]
 _HOUR_MS = 3_600_000
 _MINUTE_MS = 60_000
 _MOST_CAUTION = 2.0  # of a young desk: this many times the threshold convinces it, too
+
+
+class _View(NamedTuple):
+    """The window as it looks today, one entry a claim."""
+
+    rows: NDArray[np.float32]
+    inside: NDArray[np.float32]  # the dense part, as seen inside the thread
+    threads: list[str]
+
+    @property
+    def plain(self) -> NDArray[np.float32]:
+        """The dense part, as seen anywhere: (n, dense)."""
+        return self.rows[:, : self.inside.shape[1]]
+
+
+class _Decision(NamedTuple):
+    """Claims, by their places, and the narrative they belong to, or HELD_BACK."""
+
+    uid: int
+    places: list[int]
+    is_new: bool = False
+    out_of: int | None = None
 
 
 class Engine:
@@ -74,15 +100,17 @@ class Engine:
         self._centroids = Centroids(
             self._representation.dimensions, self.parameters.idle_factor, self.parameters.doubt
         )
-        self._context = Context(self.parameters.same_thread)
         self._judge = None if background is None else background.judge
+        unjudged = self.parameters.unjudged if self._judge is None else 0.0
+        self._context = Context(self.parameters.same_thread - unjudged)
         self._narratives: dict[int, Narrative] = {}
-        self._in_thread: dict[str, set[int]] = {}  # uids of the narratives with mentions there
+        self._parts = Parts(dimensions)
         self._window = Window()
+        self._founded: dict[int, int] = {}  # rank of a claim of the window to the narratives it founded
         self._seen: dict[int, int] = {}  # comment key to the event time it was seen at, oldest first
         self._clock = EventClock()
-        self._swept_ms = self._reviewed_ms = 0
-        self._unreviewed = 0
+        self._swept_ms = self._reviewed_ms = self._revised_ms = 0
+        self._unreviewed = self._unrevised = 0
         self._outcome = Outcome()
         self._changed: dict[int, None] = {}
 
@@ -145,15 +173,20 @@ class Engine:
         self._context.count(thread, member.substance, now)
         substance = np.array([member.substance], dtype=np.float32)
         row = self._representation.rows([claim.language], vector[None, :], [found], substance)[0]
+        plain, inside = row[: len(vector)], self._context.inside([thread], row[None, :])[0]
+        gained = self._parts.gains(thread, plain, inside, self._context.worth(thread))
+        gains = {uid: gain / self._centroids.size(uid) for uid, gain in gained.items()}
         threshold = self._threshold()
-        uid, similarity = self._centroids.nearest(row, self._gains(thread), threshold)
+        uid, similarity = self._centroids.nearest(row, gains, threshold)
         joins = similarity >= threshold
         member = member.at_similarity(similarity if joins else 0.0)
         self._window.append(member, vector, found, uid if joins else HELD_BACK)
         self._unreviewed += 1
+        self._unrevised += 1
         narrative = self._narratives[uid] if joins else None
         if narrative is not None:
             self._centroids.add(uid, row, now)
+            self._parts.add(thread, uid, plain, inside)
             self._take_in(narrative, member, now, at, retroactive=False)
         else:
             self._assign(member, None)
@@ -167,10 +200,6 @@ class Engine:
         stance = Stance.REBUTS if verdict.rebuts else Stance.SUPPORTS
         return msgspec.structs.replace(member, substance=substance, stance=stance)
 
-    def _gains(self, thread: str) -> dict[int, float]:
-        around = self._in_thread.get(thread, ())
-        return {uid: self._context.gain(thread, self._narratives[uid].where) for uid in around}
-
     def _threshold(self) -> float:
         read = self._representation.lexical.documents
         caution = min(1.0 + self.parameters.young_claims / max(read, 1), _MOST_CAUTION)
@@ -178,7 +207,6 @@ class Engine:
 
     def _take_in(self, narrative: Narrative, member: Member, now: int, at: int, *, retroactive: bool) -> None:
         counted = narrative.add(member)
-        self._in_thread.setdefault(member.thread_key, set()).add(narrative.uid)
         self._centroids.touch(narrative.uid, now)
         self._changed[narrative.uid] = None
         self._assign(member, narrative.narrative_id)
@@ -213,55 +241,184 @@ class Engine:
         return late or self._unreviewed >= enough
 
     def _review(self, now: int, at: int) -> None:
-        """Group what is held back with what is near, and act on the groups."""
+        """Group what is held back with what is near, or everything anew, and act on the groups."""
         self._unreviewed, self._reviewed_ms = 0, now
         if not len(self._window):
             return
-        rows = self._window.rows(self._representation)
-        self._centroids.refresh(rows, self._window.owner_array())
-        self._context.measure(self._window.threads(), rows)
+        view = self._look()
+        if self._revision_is_due(now):
+            self._unrevised, self._revised_ms = 0, now
+            decided = self._revised(view, now, at)
+        else:
+            decided = self._joined(view, now, at)
+        self._act(view, decided, now, at)
+        self._slide(view)
+
+    def _revision_is_due(self, now: int) -> bool:
+        enough = self._unrevised >= self.parameters.window_claims // self.parameters.reviews_per_window
+        late = now - self._revised_ms >= self.parameters.revise_minutes * _MINUTE_MS
+        return bool(self._narratives) and (enough or late)
+
+    def _look(self) -> _View:
+        """The window with today's means and weights; sums of narratives follow."""
+        rows, threads = self._window.rows(self._representation), self._window.threads()
+        self._context.measure(threads, rows)
+        view = _View(rows, self._context.inside(threads, rows), threads)
+        self._refresh(view)
+        return view
+
+    def _refresh(self, view: _View) -> None:
+        self._centroids.refresh(view.rows, self._window.owner_array())
+        self._parts.refresh(view.threads, view.plain, view.inside, self._window.owners)
+
+    def _joined(self, view: _View, now: int, at: int) -> list[_Decision]:
+        """Held-back claims that join narratives, or are a new one."""
         held = self._window.held_back()
-        uids = self._centroids.related(rows[held], self._threshold() - self._context.most)
-        joined: dict[int, list[int]] = {}
-        emerged: list[int] = []
-        for places, around in self._groups(rows, held, uids):
-            if around:
-                joined[self._unite(around, at)] = places
-            elif is_corroborated([self._window.members[place] for place in places], self.parameters):
-                uid = self._found(places, now, at)
-                joined[uid] = places
-                emerged.append(uid)
-        for uid, places in joined.items():
-            for place in places:
-                self._window.owners[place] = uid
-        self._centroids.refresh(rows, self._window.owner_array())
-        for uid, places in joined.items():
-            self._join_retroactively(uid, places, rows, now, at, is_new=uid in emerged)
-        self._slide(rows)
+        uids = self._near(view, held)
+        products, sizes = self._products(view, held, uids, settled=False)
+        item = {place: number for number, place in enumerate(held)}
+        decided = []
+        for group in self._groups(products, sizes, held, uids):
+            if group.uids:
+                decided.append(_Decision(self._unite(group.uids, at), group.places))
+            elif self._is_convincing(products, [item[p] for p in group.places], group.places, split=False):
+                decided.append(_Decision(self._found(group.places, now, at), group.places, is_new=True))
+        return decided
+
+    def _revised(self, view: _View, now: int, at: int) -> list[_Decision]:
+        """Where each claim of the window belongs, whatever was decided before."""
+        places = list(range(len(self._window)))
+        uids = [uid for uid in self._near(view, self._window.held_back()) if self._centroids.is_settled(uid)]
+        products, sizes = self._products(view, places, uids, settled=True)
+        before = list(self._window.owners)
+        owner = np.array([*before, *uids])
+        stays = (owner[:, None] == owner[None, :]) & (owner[:, None] != HELD_BACK)
+        stay = self.parameters.stay * stays * np.outer(sizes, sizes)
+        groups = self._groups(products + stay, sizes, places, uids)
+        decided = []
+        for group, living in zip(groups, homes(groups, dict(enumerate(before))), strict=True):
+            origin = main_owner(before[place] for place in group.places)
+            if living:
+                decided.append(_Decision(self._unite(living, at), group.places))
+            elif self._is_convincing(products, group.places, group.places, split=origin is not None):
+                uid = self._found(group.places, now, at)
+                decided.append(_Decision(uid, group.places, is_new=True, out_of=origin))
+            elif origin is None:
+                decided.append(_Decision(HELD_BACK, group.places))
+        return decided
+
+    def _near(self, view: _View, held: list[int]) -> list[int]:
+        """Uids, ascending, of the narratives that held-back claims could join, and of all in the window."""
+        near = self._centroids.related(view.rows[held], self._threshold())
+        return sorted({*near, *self._parts.uids({view.threads[place] for place in held})})
+
+    def _products(
+        self, view: _View, places: list[int], uids: list[int], *, settled: bool
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Similarities of claims and narratives, summed over pairs: (n + m, n + m); and sizes (n + m,)."""
+        sums, sizes, active = self._centroids.items(uids, settled=settled)
+        items = np.concatenate([view.rows[places], sums])
+        members = np.concatenate([np.ones(len(places)), sizes])
+        factor = np.concatenate([np.ones(len(places)), np.where(active, 1.0, self.parameters.idle_factor)])
+        products = (items @ mirrored(items).T).astype(np.float64)
+        self._parts.correct(
+            products,
+            [view.threads[place] for place in places],
+            view.plain[places],
+            view.inside[places],
+            uids=uids,
+            worth=self._context.worth,
+            settled=settled,
+        )
+        return products / np.maximum(factor[:, None], factor[None, :]), members
 
     def _groups(
-        self, rows: NDArray[np.float32], held: list[int], uids: list[int]
-    ) -> list[tuple[list[int], list[int]]]:
-        """(places of held-back claims, uids of narratives) of each group, in order of the first item."""
-        sums, sizes, active = self._centroids.items(uids)
-        items = np.concatenate([rows[held], sums])
-        members = np.concatenate([np.ones(len(held)), sizes])
-        factor = np.concatenate([np.ones(len(held)), np.where(active, 1.0, self.parameters.idle_factor)])
-        products = (items @ mirrored(items).T) / np.maximum(factor[:, None], factor[None, :])
-        where = [self._window.members[place].where for place in held]
-        gains = self._context.matrix([*where, *(self._narratives[uid].where for uid in uids)])
-        products += gains * np.outer(members, members)
-        labels = average_linkage(
-            products.astype(np.float32), members, self._threshold(), self.parameters.doubt
-        )
-        groups: dict[int, tuple[list[int], list[int]]] = {}
+        self, products: NDArray[np.float64], sizes: NDArray[np.float64], places: list[int], uids: list[int]
+    ) -> list[Group]:
+        """Claims and narratives that are one, in order of the first item."""
+        labels = average_linkage(products.astype(np.float32), sizes, self._threshold(), self.parameters.doubt)
+        groups: dict[int, Group] = {}
         for item, label in enumerate(labels.tolist()):
-            places, around = groups.setdefault(label, ([], []))
-            if item < len(held):
-                places.append(held[item])
+            group = groups.setdefault(label, Group([], []))
+            if item < len(places):
+                group.places.append(places[item])
             else:
-                around.append(uids[item - len(held)])
+                group.uids.append(uids[item - len(places)])
         return list(groups.values())
+
+    def _is_corroborated(self, places: Iterable[int]) -> bool:
+        return is_corroborated([self._window.members[place] for place in places], self.parameters)
+
+    def _is_convincing(
+        self, products: NDArray[np.float64], items: list[int], places: list[int], *, split: bool
+    ) -> bool:
+        """Whether claims are a narrative. The fewer they are, the more they must be as one; and so must those
+        that were taken for another narrative. items: the places' rows in products.
+        """
+        if not self._is_corroborated(places):
+            return False
+        if split:
+            factor = self.parameters.split_factor
+        elif len({self._window.members[place].author_key for place in places}) <= self.parameters.min_authors:
+            factor = self.parameters.few_factor
+        else:
+            return True
+        among = products[np.ix_(items, items)].astype(np.float32)
+        threshold = factor * self._threshold()
+        labels = average_linkage(among, np.ones(len(items)), threshold, self.parameters.doubt)
+        cores: dict[int, list[int]] = {}
+        for place, label in zip(places, labels.tolist(), strict=True):
+            cores.setdefault(label, []).append(place)
+        return any(self._is_corroborated(core) for core in cores.values())
+
+    def _act(self, view: _View, decided: list[_Decision], now: int, at: int) -> None:
+        """Move claims to where they belong, and tell."""
+        left: dict[int, list[int]] = {}
+        joined: list[tuple[_Decision, list[int]]] = []
+        for decision in decided:
+            moved = [place for place in decision.places if self._window.owners[place] != decision.uid]
+            joined.append((decision, moved))
+            for place in moved:
+                if self._window.owners[place] != HELD_BACK:
+                    left.setdefault(self._window.owners[place], []).append(place)
+        for decision, moved in joined:
+            for place in moved:
+                self._window.owners[place] = decision.uid
+        self._refresh(view)
+        for uid, places in left.items():
+            self._take_out(uid, places)
+        for decision, moved in joined:
+            if decision.uid == HELD_BACK:
+                for place in moved:
+                    self._assign(self._window.members[place].at_similarity(0.0), None)
+            else:
+                self._join_retroactively(decision, moved, view, now, at)
+
+    def _take_out(self, uid: int, places: list[int]) -> None:
+        """Withdraw the mentions of comments whose claims have left a narrative, unless others stayed."""
+        narrative = self._narratives[uid]
+        members = self._window.members
+        stay: dict[int, list[Member]] = {}
+        for member, owner in zip(members, self._window.owners, strict=True):
+            if owner == uid:
+                stay.setdefault(member.key, []).append(member)
+        gone: dict[int, list[Member]] = {}
+        for place in places:
+            gone.setdefault(members[place].key, []).append(members[place])
+        dates = [member.at_ms for staying in stay.values() for member in staying]
+        for key, left in gone.items():
+            if key not in narrative.comments:
+                continue
+            narrative.take_back([*left, *stay.get(key, ())], dates)
+            rest = stay.get(key)
+            if rest is None:
+                withdrawn = _mention(narrative.narrative_id, left[0], retroactive=True)
+                self._outcome.mentions.append(msgspec.structs.replace(withdrawn, withdrawn=True))
+            else:
+                narrative.add(rest[0])
+                self._outcome.mentions.append(_mention(narrative.narrative_id, rest[0], retroactive=True))
+        self._changed[uid] = None
+        self._label(narrative)
 
     def _unite(self, uids: list[int], at: int) -> int:
         """Merge narratives that have become one; the oldest keeps its identity."""
@@ -273,54 +430,69 @@ class Engine:
             self._outcome.retired.append(gone.narrative_id)
             keep.absorb(gone)
             self._centroids.merge(keep.uid, gone.uid)
+            self._parts.merge(keep.uid, gone.uid)
             self._window.hand_over(gone.uid, keep.uid)
-            self._leave_threads(gone)
             del self._narratives[gone.uid]
-            for thread in keep.where:
-                self._in_thread.setdefault(thread, set()).add(keep.uid)
             self._changed[keep.uid] = None
         return keep.uid
 
-    def _leave_threads(self, narrative: Narrative) -> None:
-        for thread in narrative.where:
-            self._in_thread[thread].discard(narrative.uid)
-            if not self._in_thread[thread]:
-                del self._in_thread[thread]
-
     def _found(self, places: list[int], now: int, at: int) -> int:
         first = self._window.members[places[0]]
-        founder = key_of("narrative", self.desk, first.source, first.comment_id, str(first.n))
+        before = self._founded.get(first.rank, 0)
+        self._founded[first.rank] = before + 1
+        # The id comes from the claim that was first, and how often it was, so that it is given only once.
+        again = (str(before),) if before else ()
+        founder = key_of("narrative", self.desk, first.source, first.comment_id, str(first.n), *again)
         uid = self._centroids.create(now)
-        # The id comes from the claim that was first, so that it can be given only once.
         self._narratives[uid] = Narrative(uid=uid, narrative_id=f"n{founder:016x}", emerged_ms=at)
         return uid
 
     def _join_retroactively(
-        self, uid: int, places: list[int], rows: NDArray[np.float32], now: int, at: int, *, is_new: bool
+        self, decision: _Decision, places: list[int], view: _View, now: int, at: int
     ) -> None:
-        narrative = self._narratives[uid]
-        centroid = self._centroids.mean(uid)
+        narrative = self._narratives[decision.uid]
+        if places:
+            centroid = self._centroids.mean(decision.uid)
         for place in places:
-            member = self._window.members[place].at_similarity(float(rows[place, :-2] @ centroid[:-2]))
+            member = self._window.members[place].at_similarity(float(view.rows[place, :-2] @ centroid[:-2]))
             self._take_in(narrative, member, now, at, retroactive=True)
-        if is_new:
+        if decision.is_new:
             self._label(narrative)
             figures = {
                 "authors": float(len(narrative.authors)),
                 "required_authors": float(self.parameters.min_authors),
                 "voices": float(narrative.distinct_voices),
-                "cohesion": self._centroids.cohesion(uid),
+                "cohesion": self._centroids.cohesion(decision.uid),
                 "required_cohesion": self._threshold(),
             }
-            self._tell(EventType.EMERGED, narrative, at, figures)
+            origin = self._narratives.get(HELD_BACK if decision.out_of is None else decision.out_of)
+            self._tell(
+                EventType.EMERGED,
+                narrative,
+                at,
+                figures,
+                out_of=None if origin is None else origin.narrative_id,
+            )
 
-    def _slide(self, rows: NDArray[np.float32]) -> None:
-        over = max(0, len(self._window) - self.parameters.window_claims)
+    def _slide(self, view: _View) -> None:
+        """Let the oldest comments go from a full window; claims of one comment go together."""
+        members = self._window.members
+        over = max(0, len(members) - self.parameters.window_claims)
+        while 0 < over < len(members) and members[over].key == members[over - 1].key:
+            over += 1
         for place in range(over):
-            owner = self._window.owners[place]
+            owner, thread = self._window.owners[place], view.threads[place]
+            self._context.settle(thread, view.rows[place])
             if owner != HELD_BACK:
-                self._centroids.settle(owner, rows[place])
+                self._centroids.settle(owner, view.rows[place])
+                self._parts.settle(thread, owner, view.plain[place], view.inside[place])
+                self._narratives[owner].settle(members[place])
         self._window.drop_oldest(over)
+        if over:
+            self._forget_founders()
+            known = self._window.threads()
+            self._context.keep_means(known)
+            self._parts.keep(known)
 
     # -- telling -------------------------------------------------------------------------------------------
 
@@ -332,6 +504,7 @@ class Engine:
         figures: dict[str, float],
         *,
         into: str | None = None,
+        out_of: str | None = None,
     ) -> None:
         self._changed[narrative.uid] = None
         self._outcome.events.append(
@@ -343,6 +516,7 @@ class Engine:
                 narrative=narrative.view(),
                 trigger=figures,
                 into=into,
+                out_of=out_of,
             )
         )
 
@@ -391,12 +565,17 @@ class Engine:
         forget_ms = now - self.parameters.forget_after_hours * _HOUR_MS
         forgotten = self._centroids.idle_since(forget_ms)
         for uid in forgotten:
-            self._leave_threads(self._narratives[uid])
+            self._parts.drop(uid)
             self._outcome.retired.append(self._narratives.pop(uid).narrative_id)
             self._centroids.drop(uid)
         self._window.forget(set(forgotten), forget_ms)
+        self._forget_founders()
         self._context.forget(forget_ms)
         self._forget_comments(now - self.parameters.remember_comments_hours * _HOUR_MS)
+
+    def _forget_founders(self) -> None:
+        ranks = {member.rank for member in self._window.members}
+        self._founded = {rank: times for rank, times in self._founded.items() if rank in ranks}
 
     def _forget_comments(self, before_ms: int) -> None:
         expired = []
@@ -418,9 +597,13 @@ class Engine:
                 swept_ms=self._swept_ms,
                 reviewed_ms=self._reviewed_ms,
                 unreviewed=self._unreviewed,
+                founded=self._founded,
+                revised_ms=self._revised_ms,
+                unrevised=self._unrevised,
                 means=self._representation.means.state(),
                 threads=list(self._context.sizes.items()),
-                alike=self._context.alike,
+                thread_means=self._context.state(),
+                parts=self._parts.state(),
                 usual={k: v.astype("<f4").tobytes() for k, v in self._representation.usual.items()},
                 documents=lexical.documents,
                 frequencies=lexical.frequencies.astype("<i4").tobytes(),
@@ -437,23 +620,23 @@ class Engine:
         try:
             self._representation.means.load(state.means)
             self._centroids.load(state.centroids)
+            self._parts.load(state.parts)
         except ValueError as error:
             raise SnapshotError(str(error)) from error
         self._representation.lexical.documents = state.documents
         self._representation.lexical.frequencies = np.frombuffer(state.frequencies, dtype="<i4").copy()
-        self._context.sizes, self._context.alike = dict(state.threads), dict(state.alike)
+        self._context.sizes = dict(state.threads)
+        self._context.load(state.thread_means)
         self._representation.usual = {
             language: np.frombuffer(raw, dtype="<f4").copy() for language, raw in state.usual.items()
         }
         self._narratives = {narrative.uid: narrative for narrative in state.narratives}
-        self._in_thread = {}
-        for narrative in state.narratives:
-            for thread in narrative.where:
-                self._in_thread.setdefault(thread, set()).add(narrative.uid)
         self._window.load(state.window)
+        self._founded = dict(state.founded)
         self._seen = dict(state.seen)
         self._clock, self._swept_ms = state.clock, state.swept_ms
         self._reviewed_ms, self._unreviewed = state.reviewed_ms, state.unreviewed
+        self._revised_ms, self._unrevised = state.revised_ms, state.unrevised
 
 
 def _mention(narrative_id: str, member: Member, *, retroactive: bool) -> Mention:

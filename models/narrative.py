@@ -1,13 +1,14 @@
 """One narrative: who said it, where, in which words, and whether that is corroboration.
 
 Everything kept here is bounded but the keys of its mentions and authors (8 bytes of payload each), which go
-when it leaves hot state.
+when it leaves hot state. A mention can be taken back as long as its claims are in the window.
 """
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
@@ -60,11 +61,6 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
         """The thread as `models.context` knows it."""
         return thread_key(self.source, self.thread)
 
-    @property
-    def where(self) -> dict[str, int]:
-        """Its place, as a narrative has it."""
-        return {self.thread_key: 1}
-
     def at_similarity(self, similarity: float) -> "Member":
         """The same member, with another similarity."""
         return msgspec.structs.replace(self, similarity=similarity)
@@ -82,6 +78,20 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
             at=instant(self.at_ms),
             permalink=self.permalink,
         )
+
+
+K = TypeVar("K", int, str)
+
+
+def _take_one(counts: dict[K, int], key: K) -> None:
+    counts[key] -= 1
+    if not counts[key]:
+        del counts[key]
+
+
+def _add_all(counts: dict[K, int], more: Mapping[K, int]) -> None:
+    for key, count in more.items():
+        counts[key] = counts.get(key, 0) + count
 
 
 def member_of(claim: Claim, at_ms: int) -> Member:
@@ -110,7 +120,7 @@ class Voice(msgspec.Struct):
 
     signature: frozenset[int]
     copies: int
-    authors: set[int]
+    authors: dict[int, int]  # keys to copies
 
     def says(self, signature: frozenset[int]) -> bool:
         """Whether a text of that signature is a near-copy."""
@@ -118,6 +128,13 @@ class Voice(msgspec.Struct):
             return signature == self.signature
         both = len(signature & self.signature)
         return both >= COPY_JACCARD * (len(signature) + len(self.signature) - both)
+
+
+class Said(NamedTuple):
+    """What a mention is counted under."""
+
+    facet: str
+    author: int  # key
 
 
 class Facet(IntEnum):
@@ -138,10 +155,11 @@ class Narrative(msgspec.Struct):
     first_ms: int = 0
     last_ms: int = 0
     emerged_ms: int = 0
-    comments: dict[int, str] = {}  # key of each comment to its facet
+    settled_first_ms: int = 0  # of mentions that have left the window; 0 without any
+    settled_last_ms: int = 0
+    comments: dict[int, Said] = {}  # by key
     facets: dict[str, int] = {}  # facets joined to the number of comments
-    where: dict[str, int] = {}  # thread key to the number of comments
-    authors: set[int] = set()
+    authors: dict[int, int] = {}  # keys to the number of comments
     voices: list[Voice] = []
     further_voices: int = 0
     sample: list[Member] = []  # the SAMPLE_SIZE of lowest rank
@@ -178,24 +196,44 @@ class Narrative(msgspec.Struct):
         if member.key in self.comments:
             return False
         facet = _FACET.join((member.source, member.thread, member.language, member.stance or ""))
-        self._count(member.key, facet)
-        self.authors.add(member.author_key)
-        self._place(member.thread_key, 1)
+        self._count(member.key, Said(facet, member.author_key))
         self.first_ms = min(self.first_ms or member.at_ms, member.at_ms)
         self.last_ms = max(self.last_ms, member.at_ms)
-        self._hear(shingles(member.text), 1, {member.author_key})
+        self._hear(shingles(member.text), 1, {member.author_key: 1})
         self._keep([member])
         return True
 
+    def take_back(self, members: Sequence[Member], left_ms: Sequence[int]) -> None:
+        """Forget a mention. members: all of the comment's claims here; left_ms: dates of what stays in the
+        window.
+        """
+        first = members[0]
+        said = self.comments.pop(first.key)
+        _take_one(self.facets, said.facet)
+        _take_one(self.authors, said.author)
+        self._unhear([shingles(member.text) for member in members], said.author)
+        self.sample = [member for member in self.sample if member.key != first.key]
+        settled = [self.settled_first_ms, self.settled_last_ms] if self.settled_first_ms else []
+        dates = [*settled, *left_ms]
+        if dates:
+            self.first_ms, self.last_ms = min(dates), max(dates)
+
+    def settle(self, member: Member) -> None:
+        """A claim leaves the window: it is here for good."""
+        self.settled_first_ms = min(self.settled_first_ms or member.at_ms, member.at_ms)
+        self.settled_last_ms = max(self.settled_last_ms, member.at_ms)
+
     def absorb(self, other: "Narrative") -> None:
         """Take over all that is known of another one, which ends."""
-        for key, facet in other.comments.items():
+        for key, said in other.comments.items():
             if key not in self.comments:
-                self._count(key, facet)
-        self.authors |= other.authors
-        for thread, claims in other.where.items():
-            self._place(thread, claims)
+                self._count(key, said)
         self.first_ms, self.last_ms = min(self.first_ms, other.first_ms), max(self.last_ms, other.last_ms)
+        if other.settled_first_ms:
+            self.settled_first_ms = min(
+                self.settled_first_ms or other.settled_first_ms, other.settled_first_ms
+            )
+            self.settled_last_ms = max(self.settled_last_ms, other.settled_last_ms)
         for voice in other.voices:
             self._hear(voice.signature, voice.copies, voice.authors)
         self.further_voices += other.further_voices
@@ -237,23 +275,33 @@ class Narrative(msgspec.Struct):
         found = self.counts(Facet.STANCE)
         return None if found.keys() == {""} else found.get(stance, 0)
 
-    def _count(self, key: int, facet: str) -> None:
-        self.comments[key] = facet
-        self.facets[facet] = self.facets.get(facet, 0) + 1
+    def _count(self, key: int, said: Said) -> None:
+        self.comments[key] = said
+        self.facets[said.facet] = self.facets.get(said.facet, 0) + 1
+        self.authors[said.author] = self.authors.get(said.author, 0) + 1
 
-    def _place(self, thread: str, claims: int) -> None:
-        self.where[thread] = self.where.get(thread, 0) + claims
-
-    def _hear(self, signature: frozenset[int], copies: int, authors: set[int]) -> None:
+    def _hear(self, signature: frozenset[int], copies: int, authors: Mapping[int, int]) -> None:
         for voice in self.voices:
             if voice.says(signature):
                 voice.copies += copies
-                voice.authors |= authors
+                _add_all(voice.authors, authors)
                 return
         if len(self.voices) < MAX_VOICES:
-            self.voices.append(Voice(signature, copies, set(authors)))
+            self.voices.append(Voice(signature, copies, dict(authors)))
         else:
             self.further_voices += copies
+
+    def _unhear(self, signatures: Iterable[frozenset[int]], author: int) -> None:
+        """One of these was heard from that author; which claim of a comment made the mention is not kept."""
+        for signature in signatures:
+            for place, voice in enumerate(self.voices):
+                if author in voice.authors and voice.says(signature):
+                    voice.copies -= 1
+                    _take_one(voice.authors, author)
+                    if not voice.copies:
+                        del self.voices[place]
+                    return
+        self.further_voices = max(0, self.further_voices - 1)
 
     def _keep(self, members: Iterable[Member]) -> None:
         known = {(member.key, member.n) for member in self.sample}

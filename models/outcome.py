@@ -87,7 +87,11 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Mention(msgspec.Struct, frozen=True, kw_only=True):
-    """A comment that makes a narrative: one a comment and narrative, however many of its claims do."""
+    """A comment that makes a narrative: one a comment and narrative, however many of its claims do.
+
+    The last that is said of a comment and a narrative holds, where a narrative that merged counts as the one
+    it lives on in. A review may find that a claim belongs elsewhere: then the mention is withdrawn.
+    """
 
     narrative_id: str
     source: str
@@ -102,6 +106,7 @@ class Mention(msgspec.Struct, frozen=True, kw_only=True):
     retroactive: bool  # seen before the narrative emerged
     stance: Stance | None = None  # None: not judged, as for texts that are no sentences
     permalink: str = ""
+    withdrawn: bool = False
 
 
 class NarrativeView(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,6 +144,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     narrative: NarrativeView  # the evidence, as it stood
     trigger: dict[str, float]  # the figures that made it happen, beside what was required
     into: str | None = None  # merged: the narrative that lives on
+    out_of: str | None = None  # emerged: the narrative that most of its claims were taken for before
 
 
 class WatchMatch(msgspec.Struct, frozen=True, kw_only=True):

@@ -24,7 +24,9 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
     # Pairs of no similarity that are added to every mean: one pair alone may be alike by chance.
     doubt: float = 0.7
     # What two claims gain by standing in the same thread (see models.context).
-    same_thread: float = 0.12
+    same_thread: float = 0.14
+    # So much less where no judge tells claims from chatter (see models.judge): more in a thread is chatter.
+    unjudged: float = 0.06
     # What each logit of substance of either claim adds to the similarity of the two (see models.judge).
     substance_weight: float = 0.08
     # Until a desk's own means and terms are known, similarity has to be more convincing: the threshold is
@@ -36,12 +38,22 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
     # Distinct authors, and texts that are not copies of one another. Two people agreeing is a conversation
     # and three happen by chance in every long thread.
     min_authors: int = 3
+    # As few authors as that must be as one at this multiple of the threshold.
+    few_factor: float = 1.1
     # Recent claims that are clustered again and again, with today's means and term weights. Clustering is
     # quadratic in it: 1,024 cost about 50 ms a review.
     window_claims: int = 1024
     # A review comes after every sixteenth of the window, or after two minutes of event time.
     reviews_per_window: int = 16
     review_minutes: int = 2
+    # A revision groups all claims of the window anew, as if nothing had been decided: after a sixteenth of
+    # the window, or an hour. It costs what a review of a full window does.
+    revise_minutes: int = 60
+    # What two claims gain in a revision by being in one narrative already: small doubts change nothing.
+    stay: float = 0.02
+    # Claims that were taken for one narrative become another only if they are as one at this multiple of the
+    # threshold: a narrative is not split for little.
+    split_factor: float = 1.5
     # A label is found anew when a narrative has grown by half since the last one.
     relabel_growth: float = 1.5
     # Comment threads live two or three days: three quiet days are the end of a narrative for now.

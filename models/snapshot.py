@@ -4,13 +4,14 @@ import msgspec
 
 from models.centroids import CentroidState
 from models.clock import EventClock
-from models.context import ThreadSize
+from models.context import ThreadMean, ThreadSize
 from models.errors import NarrawatchError
 from models.narrative import Member, Narrative
+from models.parts import TableState
 
 __all__ = ["Snapshot", "SnapshotError", "pack", "unpack"]
 
-SNAPSHOT_VERSION = 2
+SNAPSHOT_VERSION = 3
 
 
 class SnapshotError(NarrawatchError):
@@ -25,15 +26,19 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     swept_ms: int
     reviewed_ms: int
     unreviewed: int
+    revised_ms: int
+    unrevised: int
     means: dict[str, tuple[bytes, float]]
     threads: list[tuple[str, ThreadSize]]
-    alike: dict[str, float]
+    thread_means: tuple[list[tuple[str, ThreadMean]], list[tuple[str, ThreadMean]]]
+    parts: tuple[list[tuple[str, TableState]], list[tuple[str, TableState]]]
     usual: dict[str, bytes]
     documents: int
     frequencies: bytes
     centroids: CentroidState
     narratives: list[Narrative]
     window: list[tuple[Member, int]]
+    founded: dict[int, int]
     seen: list[tuple[int, int]]
 
 

@@ -76,7 +76,10 @@ class DemoState:
                 self.narratives.pop(record.narrative_id, None)
         elif role is Topic.MENTIONS:
             mention = _mention_decoder.decode(value)
-            self._comments.setdefault(mention.narrative_id, set()).add(mention.comment_id)
+            if mention.withdrawn:
+                self._withdraw(mention)
+            else:
+                self._comments.setdefault(mention.narrative_id, set()).add(mention.comment_id)
         elif role is Topic.EVENTS:
             event = _event_decoder.decode(value)
             if event.type is EventType.EMERGED:
@@ -86,21 +89,26 @@ class DemoState:
 
     def current(self, event: EventRecord) -> NarrativeRecord | None:
         """The narrative of an event as it is now, under the id it lives on with."""
-        narrative_id = event.narrative_id
-        while narrative_id in self._into:
-            narrative_id = self._into[narrative_id]
-        return self.narratives.get(narrative_id)
+        return self.narratives.get(self._final(event.narrative_id))
 
     def found(self) -> list[Found]:
         """For each narrative of the sample, the announced one that holds most of its comments."""
         held: dict[str, set[str]] = {}
         for narrative_id, comments in self._comments.items():
-            final = narrative_id
-            while final in self._into:
-                final = self._into[final]
-            held.setdefault(final, set()).update(comments)
+            held.setdefault(self._final(narrative_id), set()).update(comments)
         sizes = Counter(self._sample.labelled.values())
         return [self._best(label, title, held, sizes[label]) for label, title in self._sample.titles.items()]
+
+    def _withdraw(self, mention: MentionRecord) -> None:
+        final = self._final(mention.narrative_id)
+        for narrative_id, comments in self._comments.items():
+            if self._final(narrative_id) == final:
+                comments.discard(mention.comment_id)
+
+    def _final(self, narrative_id: str) -> str:
+        while narrative_id in self._into:
+            narrative_id = self._into[narrative_id]
+        return narrative_id
 
     def _best(self, label: str, title: str, held: Mapping[str, set[str]], size: int) -> Found:
         hits = {

@@ -172,6 +172,7 @@ class ReplayFiles:
             "at": event.at,
             "mentions": event.mentions,
             "into": event.into,
+            "out_of": event.out_of,
             "desk": desk,
             "trigger": event.trigger,
         }

@@ -28,7 +28,10 @@ __all__ = [
 
 
 class MentionRecord(Mention, frozen=True, kw_only=True):
-    """A mention; a later one of the same desk, narrative, source and comment replaces it."""
+    """A mention; a later one of the same desk, narrative, source and comment replaces it, or withdraws it.
+
+    A narrative that has merged is the same as the one it lives on in.
+    """
 
     desk: str
 
