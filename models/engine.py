@@ -23,9 +23,9 @@ from models.centroids import Centroids
 from models.clock import EventClock
 from models.context import Context, thread_key
 from models.corroboration import is_corroborated
+from models.grouping import Grouping, View
 from models.labels import describe
 from models.lexical import terms
-from models.linkage import average_linkage
 from models.narrative import HELD_BACK, Member, Narrative, key_of, member_of
 from models.outcome import (
     Assignment,
@@ -42,8 +42,8 @@ from models.outcome import (
 from models.parameters import Parameters
 from models.parts import Parts
 from models.prose import is_prose
-from models.representation import Representation, mirrored
-from models.revision import Group, homes, main_owner
+from models.representation import Representation
+from models.revision import homes, main_owner
 from models.snapshot import Snapshot, SnapshotError, pack, unpack
 from models.types import Claim, unpack_vectors
 from models.watches import Watch, best_match
@@ -54,19 +54,6 @@ __all__ = ["Engine"]
 _HOUR_MS = 3_600_000
 _MINUTE_MS = 60_000
 _MOST_CAUTION = 2.0  # of a young desk: this many times the threshold convinces it, too
-
-
-class _View(NamedTuple):
-    """The window as it looks today, one entry a claim."""
-
-    rows: NDArray[np.float32]
-    inside: NDArray[np.float32]  # the dense part, as seen inside the thread
-    threads: list[str]
-
-    @property
-    def plain(self) -> NDArray[np.float32]:
-        """The dense part, as seen anywhere: (n, dense)."""
-        return self.rows[:, : self.inside.shape[1]]
 
 
 class _Decision(NamedTuple):
@@ -105,6 +92,7 @@ class Engine:
         self._context = Context(self.parameters.same_thread - unjudged)
         self._narratives: dict[int, Narrative] = {}
         self._parts = Parts(dimensions)
+        self._grouping = Grouping(self._centroids, self._parts, self.parameters)
         self._window = Window()
         self._founded: dict[int, int] = {}  # rank of a claim of the window to the narratives it founded
         self._seen: dict[int, int] = {}  # comment key to the event time it was seen at, oldest first
@@ -245,7 +233,7 @@ class Engine:
         self._unreviewed, self._reviewed_ms = 0, now
         if not len(self._window):
             return
-        view = self._look()
+        view = self._grouping.look(self._window, self._representation, self._context)
         if self._revision_is_due(now):
             self._unrevised, self._revised_ms = 0, now
             decided = self._revised(view, now, at)
@@ -259,42 +247,31 @@ class Engine:
         late = now - self._revised_ms >= self.parameters.revise_minutes * _MINUTE_MS
         return bool(self._narratives) and (enough or late)
 
-    def _look(self) -> _View:
-        """The window with today's means and weights; sums of narratives follow."""
-        rows, threads = self._window.rows(self._representation), self._window.threads()
-        self._context.measure(threads, rows)
-        view = _View(rows, self._context.inside(threads, rows), threads)
-        self._refresh(view)
-        return view
-
-    def _refresh(self, view: _View) -> None:
-        self._centroids.refresh(view.rows, self._window.owner_array())
-        self._parts.refresh(view.threads, view.plain, view.inside, self._window.owners)
-
-    def _joined(self, view: _View, now: int, at: int) -> list[_Decision]:
+    def _joined(self, view: View, now: int, at: int) -> list[_Decision]:
         """Held-back claims that join narratives, or are a new one."""
         held = self._window.held_back()
-        uids = self._near(view, held)
-        products, sizes = self._products(view, held, uids, settled=False)
+        uids = self._grouping.near(view, held, self._threshold())
+        products, sizes = self._grouping.products(view, held, uids, self._context.worth)
         item = {place: number for number, place in enumerate(held)}
         decided = []
-        for group in self._groups(products, sizes, held, uids):
+        for group in self._grouping.groups(products, sizes, held, uids, self._threshold()):
             if group.uids:
                 decided.append(_Decision(self._unite(group.uids, at), group.places))
             elif self._is_convincing(products, [item[p] for p in group.places], group.places, split=False):
                 decided.append(_Decision(self._found(group.places, now, at), group.places, is_new=True))
         return decided
 
-    def _revised(self, view: _View, now: int, at: int) -> list[_Decision]:
+    def _revised(self, view: View, now: int, at: int) -> list[_Decision]:
         """Where each claim of the window belongs, whatever was decided before."""
         places = list(range(len(self._window)))
-        uids = [uid for uid in self._near(view, self._window.held_back()) if self._centroids.is_settled(uid)]
-        products, sizes = self._products(view, places, uids, settled=True)
+        near = self._grouping.near(view, self._window.held_back(), self._threshold())
+        uids = [uid for uid in near if self._centroids.is_settled(uid)]
+        products, sizes = self._grouping.products(view, places, uids, self._context.worth, settled=True)
         before = list(self._window.owners)
         owner = np.array([*before, *uids])
         stays = (owner[:, None] == owner[None, :]) & (owner[:, None] != HELD_BACK)
         stay = self.parameters.stay * stays * np.outer(sizes, sizes)
-        groups = self._groups(products + stay, sizes, places, uids)
+        groups = self._grouping.groups(products + stay, sizes, places, uids, self._threshold())
         decided = []
         for group, living in zip(groups, homes(groups, dict(enumerate(before))), strict=True):
             origin = main_owner(before[place] for place in group.places)
@@ -307,71 +284,29 @@ class Engine:
                 decided.append(_Decision(HELD_BACK, group.places))
         return decided
 
-    def _near(self, view: _View, held: list[int]) -> list[int]:
-        """Uids, ascending, of the narratives that held-back claims could join, and of all in the window."""
-        near = self._centroids.related(view.rows[held], self._threshold())
-        return sorted({*near, *self._parts.uids({view.threads[place] for place in held})})
-
-    def _products(
-        self, view: _View, places: list[int], uids: list[int], *, settled: bool
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Similarities of claims and narratives, summed over pairs: (n + m, n + m); and sizes (n + m,)."""
-        sums, sizes, active = self._centroids.items(uids, settled=settled)
-        items = np.concatenate([view.rows[places], sums])
-        members = np.concatenate([np.ones(len(places)), sizes])
-        factor = np.concatenate([np.ones(len(places)), np.where(active, 1.0, self.parameters.idle_factor)])
-        products = (items @ mirrored(items).T).astype(np.float64)
-        self._parts.correct(
-            products,
-            [view.threads[place] for place in places],
-            view.plain[places],
-            view.inside[places],
-            uids=uids,
-            worth=self._context.worth,
-            settled=settled,
-        )
-        return products / np.maximum(factor[:, None], factor[None, :]), members
-
-    def _groups(
-        self, products: NDArray[np.float64], sizes: NDArray[np.float64], places: list[int], uids: list[int]
-    ) -> list[Group]:
-        """Claims and narratives that are one, in order of the first item."""
-        labels = average_linkage(products.astype(np.float32), sizes, self._threshold(), self.parameters.doubt)
-        groups: dict[int, Group] = {}
-        for item, label in enumerate(labels.tolist()):
-            group = groups.setdefault(label, Group([], []))
-            if item < len(places):
-                group.places.append(places[item])
-            else:
-                group.uids.append(uids[item - len(places)])
-        return list(groups.values())
-
-    def _is_corroborated(self, places: Iterable[int]) -> bool:
-        return is_corroborated([self._window.members[place] for place in places], self.parameters)
-
     def _is_convincing(
         self, products: NDArray[np.float64], items: list[int], places: list[int], *, split: bool
     ) -> bool:
         """Whether claims are a narrative. The fewer they are, the more they must be as one; and so must those
         that were taken for another narrative. items: the places' rows in products.
         """
-        if not self._is_corroborated(places):
+        members = [self._window.members[place] for place in places]
+        if not is_corroborated(members, self.parameters):
             return False
         if split:
-            factor = self.parameters.split_factor
-        elif len({self._window.members[place].author_key for place in places}) <= self.parameters.min_authors:
-            factor = self.parameters.few_factor
+            threshold = self.parameters.split_factor * self._threshold()
+        elif len({member.author_key for member in members}) <= self.parameters.min_authors:
+            threshold = self.parameters.few_factor * self._threshold()
         else:
             return True
-        among = products[np.ix_(items, items)].astype(np.float32)
-        threshold = factor * self._threshold()
-        labels = average_linkage(among, np.ones(len(items)), threshold, self.parameters.doubt)
-        cores: dict[int, list[int]] = {}
-        for place, label in zip(places, labels.tolist(), strict=True):
-            cores.setdefault(label, []).append(place)
-        return any(self._is_corroborated(core) for core in cores.values())
+        among = products[np.ix_(items, items)]
+        cores = self._grouping.groups(among, np.ones(len(items)), places, [], threshold)
+        return any(
+            is_corroborated([self._window.members[place] for place in core.places], self.parameters)
+            for core in cores
+        )
 
-    def _act(self, view: _View, decided: list[_Decision], now: int, at: int) -> None:
+    def _act(self, view: View, decided: list[_Decision], now: int, at: int) -> None:
         """Move claims to where they belong, and tell."""
         left: dict[int, list[int]] = {}
         joined: list[tuple[_Decision, list[int]]] = []
@@ -384,7 +319,7 @@ class Engine:
         for decision, moved in joined:
             for place in moved:
                 self._window.owners[place] = decision.uid
-        self._refresh(view)
+        self._grouping.refresh(view, self._window.owners)
         for uid, places in left.items():
             self._take_out(uid, places)
         for decision, moved in joined:
@@ -417,6 +352,7 @@ class Engine:
             else:
                 narrative.add(rest[0])
                 self._outcome.mentions.append(_mention(narrative.narrative_id, rest[0], retroactive=True))
+        narrative.resample([member for staying in stay.values() for member in staying])
         self._changed[uid] = None
         self._label(narrative)
 
@@ -448,7 +384,7 @@ class Engine:
         return uid
 
     def _join_retroactively(
-        self, decision: _Decision, places: list[int], view: _View, now: int, at: int
+        self, decision: _Decision, places: list[int], view: View, now: int, at: int
     ) -> None:
         narrative = self._narratives[decision.uid]
         if places:
@@ -474,7 +410,7 @@ class Engine:
                 out_of=None if origin is None else origin.narrative_id,
             )
 
-    def _slide(self, view: _View) -> None:
+    def _slide(self, view: View) -> None:
         """Let the oldest comments go from a full window; claims of one comment go together."""
         members = self._window.members
         over = max(0, len(members) - self.parameters.window_claims)
@@ -521,6 +457,8 @@ class Engine:
         )
 
     def _label(self, narrative: Narrative) -> None:
+        if not narrative.sample:
+            return  # all that was known in full was taken back: the next claims bring a new label
         representation = self._representation
         found = describe(narrative.sample, representation.lexical.rarity, representation.means.mean)
         narrative.label, narrative.keywords = found.label, found.keywords

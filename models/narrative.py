@@ -218,6 +218,10 @@ class Narrative(msgspec.Struct):
         if dates:
             self.first_ms, self.last_ms = min(dates), max(dates)
 
+    def resample(self, members: Iterable[Member]) -> None:
+        """Fill the sample again after mentions were taken back. members: of this narrative, in the window."""
+        self._keep([member for member in members if member.key in self.comments])
+
     def settle(self, member: Member) -> None:
         """A claim leaves the window: it is here for good."""
         self.settled_first_ms = min(self.settled_first_ms or member.at_ms, member.at_ms)

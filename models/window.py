@@ -48,10 +48,6 @@ class Window:
         """The thread key of each claim."""
         return [member.thread_key for member in self.members]
 
-    def owner_array(self) -> NDArray[np.int64]:
-        """The owners, (n,)."""
-        return np.array(self.owners, dtype=np.int64)
-
     def held_back(self) -> list[int]:
         """The places of claims without narrative, oldest first."""
         return [place for place, owner in enumerate(self.owners) if owner == HELD_BACK]

@@ -1,0 +1,106 @@
+"""What of the window, and of the narratives near it, is one: similarities of today, and average linkage."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.centroids import Centroids
+from models.context import Context
+from models.linkage import average_linkage
+from models.parameters import Parameters
+from models.parts import Parts
+from models.representation import Representation, mirrored
+from models.revision import Group
+from models.window import Window
+
+__all__ = ["Grouping", "View"]
+
+
+class View(NamedTuple):
+    """The window as it looks today, one entry a claim."""
+
+    rows: NDArray[np.float32]  # as `Representation.rows` makes them
+    inside: NDArray[np.float32]  # the dense part, as seen inside the thread
+    threads: list[str]
+
+    @property
+    def plain(self) -> NDArray[np.float32]:
+        """The dense part, as seen anywhere: (n, dense)."""
+        return self.rows[:, : self.inside.shape[1]]
+
+
+class Grouping:
+    """Keeps the sums of narratives (both views of them) in step with the window, and compares."""
+
+    def __init__(self, centroids: Centroids, parts: Parts, parameters: Parameters) -> None:
+        self._centroids = centroids
+        self._parts = parts
+        self._parameters = parameters
+
+    def look(self, window: Window, representation: Representation, context: Context) -> View:
+        """The window (not empty) with the means and weights of today; the sums of narratives follow."""
+        rows, threads = window.rows(representation), window.threads()
+        context.measure(threads, rows)
+        view = View(rows, context.inside(threads, rows), threads)
+        self.refresh(view, window.owners)
+        return view
+
+    def refresh(self, view: View, owners: Sequence[int]) -> None:
+        """Make all sums anew. owners: the uid of each claim, or -1."""
+        self._centroids.refresh(view.rows, np.array(owners, dtype=np.int64))
+        self._parts.refresh(view.threads, view.plain, view.inside, owners)
+
+    def near(self, view: View, held: list[int], threshold: float) -> list[int]:
+        """Uids, ascending, of the narratives that held-back claims could join, and of all in the window."""
+        near = self._centroids.related(view.rows[held], threshold)
+        return sorted({*near, *self._parts.uids({view.threads[place] for place in held})})
+
+    def products(
+        self,
+        view: View,
+        places: list[int],
+        uids: list[int],
+        worth: Callable[[str], float],
+        *,
+        settled: bool = False,
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Similarities of n claims and m narratives, summed over pairs: (n + m, n + m); and sizes (n + m,).
+
+        worth: what two claims gain by sharing a thread; settled: of narratives, what left the window only.
+        """
+        sums, sizes, active = self._centroids.items(uids, settled=settled)
+        items = np.concatenate([view.rows[places], sums])
+        factor = np.concatenate([np.ones(len(places)), np.where(active, 1.0, self._parameters.idle_factor)])
+        products = (items @ mirrored(items).T).astype(np.float64)
+        self._parts.correct(
+            products,
+            [view.threads[place] for place in places],
+            view.plain[places],
+            view.inside[places],
+            uids=uids,
+            worth=worth,
+            settled=settled,
+        )
+        products /= np.maximum(factor[:, None], factor[None, :])
+        return products, np.concatenate([np.ones(len(places)), sizes])
+
+    def groups(
+        self,
+        products: NDArray[np.float64],
+        sizes: NDArray[np.float64],
+        places: list[int],
+        uids: list[int],
+        threshold: float,
+    ) -> list[Group]:
+        """Claims and narratives that are one, in order of the first item; arguments as of `products`."""
+        labels = average_linkage(products.astype(np.float32), sizes, threshold, self._parameters.doubt)
+        groups: dict[int, Group] = {}
+        for item, label in enumerate(labels.tolist()):
+            group = groups.setdefault(label, Group([], []))
+            if item < len(places):
+                group.places.append(places[item])
+            else:
+                group.uids.append(uids[item - len(places)])
+        return list(groups.values())
