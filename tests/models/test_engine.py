@@ -228,3 +228,12 @@ def test_memory_is_bounded_by_the_window() -> None:
 def test_sensitivity_sets_the_corroboration() -> None:
     authors = {s: parameters_for(s).min_authors for s in Sensitivity}
     assert authors[Sensitivity.HIGH] < authors[Sensitivity.NORMAL] < authors[Sensitivity.LOW]
+
+
+def test_few_voices_must_be_more_alike_than_many() -> None:
+    required = {}
+    for factor in (1.0, 3.0):
+        _, events = run(story(), Parameters(young_claims=4, few_factor=factor))
+        required[factor] = min(e.trigger["authors"] for e in events if e.type is EventType.EMERGED)
+    assert required[1.0] == PARAMETERS.min_authors
+    assert required[3.0] > PARAMETERS.min_authors
