@@ -319,7 +319,8 @@ class Engine:
         for decision, moved in joined:
             for place in moved:
                 self._window.owners[place] = decision.uid
-        self._grouping.refresh(view, self._window.owners)
+        if any(moved for _, moved in joined):
+            self._grouping.refresh(view, self._window.owners)
         for uid, places in left.items():
             self._take_out(uid, places)
         for decision, moved in joined:

@@ -116,9 +116,13 @@ class Parts:
     def refresh(self, threads: Sequence[str], plain: Vectors, inside: Vectors, owners: Sequence[int]) -> None:
         """Make all sums anew from the window. plain, inside: (n, dense); owners: n uids, -1 for none."""
         self._tables = {thread: table.copy() for thread, table in self._settled.items()}
+        places: dict[tuple[str, int], list[int]] = {}
         for place, (thread, uid) in enumerate(zip(threads, owners, strict=True)):
             if thread and uid != _NONE:
-                self._table(self._tables, thread).add(uid, plain[place], inside[place], 1.0)
+                places.setdefault((thread, uid), []).append(place)
+        for (thread, uid), found in places.items():
+            table = self._table(self._tables, thread)
+            table.add(uid, plain[found].sum(axis=0), inside[found].sum(axis=0), float(len(found)))
 
     def keep(self, threads: Iterable[str]) -> None:
         """Forget what is settled in all other threads."""
