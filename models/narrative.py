@@ -224,8 +224,7 @@ class Narrative(msgspec.Struct):
 
     def settle(self, member: Member) -> None:
         """A claim leaves the window: it is here for good."""
-        self.settled_first_ms = min(self.settled_first_ms or member.at_ms, member.at_ms)
-        self.settled_last_ms = max(self.settled_last_ms, member.at_ms)
+        self._settle(member.at_ms, member.at_ms)
 
     def absorb(self, other: "Narrative") -> None:
         """Take over all that is known of another one, which ends."""
@@ -234,10 +233,7 @@ class Narrative(msgspec.Struct):
                 self._count(key, said)
         self.first_ms, self.last_ms = min(self.first_ms, other.first_ms), max(self.last_ms, other.last_ms)
         if other.settled_first_ms:
-            self.settled_first_ms = min(
-                self.settled_first_ms or other.settled_first_ms, other.settled_first_ms
-            )
-            self.settled_last_ms = max(self.settled_last_ms, other.settled_last_ms)
+            self._settle(other.settled_first_ms, other.settled_last_ms)
         for voice in other.voices:
             self._hear(voice.signature, voice.copies, voice.authors)
         self.further_voices += other.further_voices
@@ -278,6 +274,10 @@ class Narrative(msgspec.Struct):
     def _judged(self, stance: Stance) -> int | None:
         found = self.counts(Facet.STANCE)
         return None if found.keys() == {""} else found.get(stance, 0)
+
+    def _settle(self, first_ms: int, last_ms: int) -> None:
+        self.settled_first_ms = min(self.settled_first_ms or first_ms, first_ms)
+        self.settled_last_ms = max(self.settled_last_ms, last_ms)
 
     def _count(self, key: int, said: Said) -> None:
         self.comments[key] = said

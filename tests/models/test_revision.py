@@ -24,10 +24,6 @@ RESTLESS = Parameters(
 )
 
 
-def held(*groups: Group, owners: dict[int, int]) -> list[list[int]]:
-    return homes(groups, owners)
-
-
 def test_a_narrative_lives_where_most_of_its_claims_are() -> None:
     groups = [Group([0, 1], []), Group([2, 3, 4], []), Group([5], [])]
     assert homes(groups, {0: 7, 1: 7, 2: 7, 3: 8, 4: 8, 5: HELD_BACK}) == [[7], [8], []]
