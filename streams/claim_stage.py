@@ -19,8 +19,8 @@ from streams.comments import Comment, decode_comment
 from streams.errors import RejectedComment, RejectReason
 from streams.metrics import Metrics
 from streams.originals import original_of
-from streams.outlets import Output
-from streams.records import ClaimBatch, dead_letter, encode_claims, encode_dead_letter
+from streams.outlets import Output, letter_output
+from streams.records import ClaimBatch, dead_letter, encode_claims
 from streams.settings_fields import Settings
 from streams.topics import Topic
 
@@ -239,4 +239,4 @@ class ClaimStage:
     def _put_aside(self, delivery: Delivery, rejection: RejectedComment) -> Output:
         rejection.at(delivery.topic, delivery.partition, delivery.offset)
         letter = dead_letter(delivery.value, rejection, at=self._clock(), key=delivery.key)
-        return Output(Topic.DEAD_LETTERS, None, encode_dead_letter(letter))
+        return letter_output(letter)
