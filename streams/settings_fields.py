@@ -172,6 +172,24 @@ class Settings(BaseModel):
         le=10_000_000,
         description="1000 to 10000000 bytes of a record; larger ones are dead letters",
     )
+    broken_stream_share: float = Field(
+        default=0.9,
+        ge=0.5,
+        le=1,
+        description="0.5 to 1: the share of records refused for their format at which a stream looks broken",
+    )
+    broken_stream_records: int = Field(
+        default=20_000,
+        ge=0,
+        le=100_000_000,
+        description="0 to 100000000: after so many records of a broken stream the worker stops; 0 never",
+    )
+    broken_stream_seconds: float = Field(
+        default=900.0,
+        gt=0,
+        le=31_536_000,
+        description="above 0 to 31536000: or after they have arrived for so long (and are 1000 at least)",
+    )
 
     metrics_host: str = Field(
         default="127.0.0.1",

@@ -73,5 +73,5 @@ async def test_what_cannot_be_made_smaller_is_an_error() -> None:
 
 
 async def test_what_the_broker_refuses_is_an_error() -> None:
-    with pytest.raises(BrokerError, match="does not take the results: .*KafkaError: no"):
+    with pytest.raises(BrokerError, match=r"does not take the results: .*KafkaError: no"):
         await deliver(PickyOutlet(lambda _: KafkaError("no")), outputs(b"a", b"b"))
