@@ -194,9 +194,15 @@ class Settings(BaseModel):
     metrics_host: str = Field(
         default="127.0.0.1",
         pattern=r"^[^\s/]{1,255}$",
-        description="an address of this host to serve /metrics on",
+        description="an address of this host to serve /metrics, /health and /ready on",
     )
     metrics_port: int = Field(default=9464, ge=0, le=65_535, description="0 to 65535; 0 takes a free port")
+    ready_broker_seconds: float = Field(
+        default=30.0,
+        ge=5,
+        le=3_600,
+        description="5 to 3600: a worker that has not heard of the broker for longer is not ready",
+    )
     top_narratives: int = Field(
         default=50, ge=1, le=1_000, description="1 to 1000 narratives of a desk shown as metrics"
     )

@@ -104,7 +104,7 @@ class NarrativesAgent:
         partitions: dict[int, list[EventT[bytes]]] = {}
         for event in events:
             partitions.setdefault(event.message.partition, []).append(event)
-        async with self._lock:
+        async with self._state.in_hand(), self._lock:
             for partition, own in partitions.items():
                 await self._guarded(partition, self._process(partition, own))
             await self._show(only_when_due=True)
