@@ -6,6 +6,7 @@ Faust moves the records and knows who owns which partition; what is decided is i
 """
 
 import asyncio
+import itertools
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -24,6 +25,7 @@ from models.preparation import ClaimMaker
 from streams.agents.claims import add_claims_agent
 from streams.agents.narratives import NarrativesAgent, add_narratives_agent
 from streams.author_key import resolve_author_key
+from streams.broker_contact import last_answer, last_polls
 from streams.claim_stage import ClaimStage
 from streams.claims_log import read_claims
 from streams.connection import open_consumer
@@ -31,6 +33,7 @@ from streams.desk_gauges import DeskGauges
 from streams.desks import Shard
 from streams.engines import EngineMaker
 from streams.faust_options import faust_options
+from streams.health import Phase
 from streams.label_client import LabelClient
 from streams.label_refinement import LabelRefiner
 from streams.metrics import Metrics
@@ -54,21 +57,22 @@ def create_app(
     metrics: Metrics | None = None,
     outlet: Outlet | None = None,
     comment_partitions: int | None = None,
+    state: WorkerState | None = None,
     on_assigned: Callable[[], None] = lambda: None,
 ) -> faust.App:
     """The app of one worker, not started.
 
     embedder: by default the one of the settings, which is loaded here and takes seconds; metrics: by default
     on a registry of their own; outlet: where results go, by default to the broker; comment_partitions: of the
-    topic as the broker has it, by default as the settings say; on_assigned: called whenever this worker has
-    its partitions and their state.
+    topic as the broker has it, by default as the settings say; state: of this worker, for who looks at it;
+    on_assigned: called whenever this worker has its partitions and their state.
     Raises SettingsError or ModelError when the settings cannot be met.
     """
     embedder = embedder or load_embedder(settings.model, cache_dir=settings.cache_dir)
     metrics = metrics or Metrics(CollectorRegistry())
     author_key = resolve_author_key(settings)
     app = _bare_app(settings)
-    state = WorkerState(metrics)
+    state = state or WorkerState(metrics)
     outlet = outlet or FaustOutlet(app, settings)
     detector = LanguageDetector()
     maker = ClaimMaker(embedder, detector, sentences=bool(settings.watches))
@@ -162,20 +166,31 @@ def _follow_assignment(
     on_assigned: Callable[[], None],
 ) -> None:
     claims = topic_name(settings, Topic.CLAIMS)
+    rebalances = itertools.count(1)
+    current = 0
 
-    async def take_over(assigned: set[TP]) -> None:
+    async def take_over(assigned: set[TP], rebalance: int) -> None:
         places = [(place.topic, place.partition) for place in assigned]
         committed = await asyncio.to_thread(_committed, settings, places)
         state.assigned(committed)
         await narratives.assigned(
             {partition: offset for (topic, partition), offset in committed.items() if topic == claims}
         )
-        on_assigned()
+        if rebalance == current:  # else the next one is on its way already
+            state.health.enter(Phase.RUNNING)
+            on_assigned()
 
     async def assigned(_: Any, /, *arguments: Any, **__: Any) -> None:
+        nonlocal current
+        current = next(rebalances)
+        state.health.enter(Phase.REBUILDING)
         # Not here and now: the group waits for the end of this callback. Records wait for the agent's lock.
-        app.add_future(take_over(arguments[0]))
+        app.add_future(take_over(arguments[0], current))
 
+    async def revoked(*_: Any, **__: Any) -> None:
+        state.health.enter(Phase.JOINING)
+
+    app.on_partitions_revoked.connect(revoked)
     app.on_partitions_assigned.connect(assigned)
 
 
@@ -206,6 +221,10 @@ def _report_regularly(app: faust.App, state: WorkerState) -> None:
     async def report() -> None:
         assigned = app.consumer.assignment()
         known = {(place.topic, place.partition): _end_of(app, place) for place in assigned}
-        state.report(known, {place: end for place, end in known.items() if end is not None})
+        ends = {place: end for place, end in known.items() if end is not None}
+        state.report(known, ends, last_polls(app, known))
+        answered = last_answer(app)
+        if answered is not None:
+            state.health.broker_answered(answered)
 
     app.timer(_REPORT_SECONDS)(report)

@@ -15,12 +15,13 @@ from typing import NamedTuple
 from models.errors import NarrawatchError
 from models.preparation import ClaimMaker, Draft
 from models.types import Claim
+from streams.broken_stream import BrokenStreamGuard
 from streams.comments import Comment, decode_comment
 from streams.errors import RejectedComment, RejectReason
 from streams.metrics import Metrics
 from streams.originals import original_of
-from streams.outlets import Output
-from streams.records import ClaimBatch, dead_letter, encode_claims, encode_dead_letter
+from streams.outlets import Output, letter_output
+from streams.records import ClaimBatch, dead_letter, encode_claims
 from streams.settings_fields import Settings
 from streams.topics import Topic
 
@@ -98,11 +99,13 @@ class ClaimStage:
         self._clock = clock
         self._seen: OrderedDict[_Key, None] = OrderedDict()
         self._failures_in_a_row = 0
+        self._guard = BrokenStreamGuard(settings, metrics)
 
     def judge(self, deliveries: Sequence[Delivery]) -> Judgement:
         """Judge and embed a batch; the records of accepted comments are in the order of the batch.
 
-        May take seconds. Raises StageError when comments fail one after the other.
+        May take seconds. Raises StageError when comments fail one after the other, BrokenStreamError when
+        nearly all have been refused for long.
         """
         accepted: list[_Accepted] = []
         rejections: list[tuple[Delivery, RejectedComment]] = []
@@ -112,8 +115,10 @@ class ClaimStage:
             try:
                 one = self._read(delivery)
             except RejectedComment as rejection:
+                self._saw(delivery, rejection.reason)
                 rejections.append((delivery, rejection))
                 continue
+            self._saw(delivery, None)
             if one.key in self._seen or one.key in batch:
                 duplicates += 1
                 continue
@@ -133,6 +138,7 @@ class ClaimStage:
 
     def delivered(self, judgement: Judgement) -> None:
         """Count a judgement whose records have arrived; only now are its comments known as seen."""
+        self._guard.show()
         for reason in judgement.rejected:
             self._metrics.rejected(reason)
         for _ in range(judgement.duplicates):
@@ -143,6 +149,15 @@ class ClaimStage:
             self._seen.move_to_end(key)
         while len(self._seen) > REMEMBERED_COMMENTS:
             self._seen.popitem(last=False)
+
+    def _saw(self, delivery: Delivery, reason: RejectReason | None) -> None:
+        self._guard.saw(
+            delivery.topic,
+            delivery.partition,
+            delivery.offset,
+            arrival_ms=delivery.arrival_ms,
+            reason=reason,
+        )
 
     def _read(self, delivery: Delivery) -> _Accepted:
         """Raises RejectedComment, whatever goes wrong."""
@@ -239,4 +254,4 @@ class ClaimStage:
     def _put_aside(self, delivery: Delivery, rejection: RejectedComment) -> Output:
         rejection.at(delivery.topic, delivery.partition, delivery.offset)
         letter = dead_letter(delivery.value, rejection, at=self._clock(), key=delivery.key)
-        return Output(Topic.DEAD_LETTERS, None, encode_dead_letter(letter))
+        return letter_output(letter)

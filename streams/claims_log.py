@@ -6,14 +6,11 @@ from typing import NamedTuple
 from kafka import TopicPartition
 
 from streams.connection import open_consumer
-from streams.errors import BrokerError
+from streams.partition_reader import read_stretch
 from streams.settings_fields import Settings
 from streams.topics import Topic, topic_name
 
 __all__ = ["ClaimsRecord", "read_claims"]
-
-_POLL_SECONDS = 1.0
-_SILENT_POLLS = 30  # a broker that says nothing for so long will say nothing
 
 
 class ClaimsRecord(NamedTuple):
@@ -22,6 +19,7 @@ class ClaimsRecord(NamedTuple):
     offset: int
     written_ms: int
     value: bytes
+    key: bytes | None = None
 
 
 def read_claims(settings: Settings, partition: int, start: int, end: int) -> Iterator[ClaimsRecord]:
@@ -32,20 +30,5 @@ def read_claims(settings: Settings, partition: int, start: int, end: int) -> Ite
     place = TopicPartition(topic_name(settings, Topic.CLAIMS), partition)
     with open_consumer(settings, auto_offset_reset="earliest") as consumer:
         consumer.assign([place])
-        position = max(start, consumer.beginning_offsets([place])[place])
-        consumer.seek(place, position)
-        silent = 0
-        while position < end:
-            records = consumer.poll(timeout_ms=_POLL_SECONDS * 1000).get(place, [])
-            for record in records:
-                if record.offset >= end:
-                    return
-                if record.offset >= position:
-                    yield ClaimsRecord(record.offset, record.timestamp, record.value or b"")
-            # The last offsets may hold no record: what counts is where the consumer is.
-            position = max(position, consumer.position(place))
-            silent = 0 if records else silent + 1
-            if silent >= _SILENT_POLLS:
-                raise BrokerError(
-                    f"the broker does not deliver {place.topic}[{place.partition}] from offset {position}"
-                )
+        for record in read_stretch(consumer, place, start, end):
+            yield ClaimsRecord(record.offset, record.timestamp, record.value or b"", record.key)

@@ -23,6 +23,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "ingest": "Send comments from files to Kafka.",
     "worker": "Read comments from Kafka, find narratives.",
     "topics": "Make the topics on the broker, and list them.",
+    "dead-letters": "See what was put aside, send it again, or give it up.",
     "broker": "Run a broker for trying out.",
     "models": "List, build and check embedding models.",
     "doctor": "Check that all that is needed is there.",
@@ -48,8 +49,9 @@ class _Program(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return super().get_command(ctx, cmd_name)
-        module = importlib.import_module(f"streams.commands.{cmd_name}")
-        command: click.Command = getattr(module, cmd_name)
+        name = cmd_name.replace("-", "_")
+        module = importlib.import_module(f"streams.commands.{name}")
+        command: click.Command = getattr(module, name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

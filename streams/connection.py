@@ -13,7 +13,7 @@ from kafka import KafkaAdminClient, KafkaConsumer
 from kafka.errors import KafkaError, KafkaTimeoutError
 
 from streams.errors import BrokerError, SettingsError
-from streams.records import MAX_RECORD_BYTES
+from streams.records import MAX_LETTER_BYTES
 from streams.settings_fields import Settings
 
 __all__ = [
@@ -93,7 +93,7 @@ def producer_options(settings: Settings) -> dict[str, Any]:
         "compression_type": "gzip",  # the only codec that needs no further package
         "batch_size": 0 if settings.kafka_embedded else _BATCH_BYTES,
         "linger_ms": 0 if settings.kafka_embedded else _LINGER_MS,
-        "max_request_size": MAX_RECORD_BYTES,
+        "max_request_size": MAX_LETTER_BYTES,
         "max_block_ms": CONNECT_TIMEOUT_SECONDS * 1000,
         "delivery_timeout_ms": _DELIVERY_TIMEOUT_MS,
         # A topic made by accident would have the broker's partitions, not ours.

@@ -5,6 +5,7 @@
     ├── BrokerError                the broker or a port cannot be had: try again later
     ├── InputError                 a file cannot be read: the command stops
     ├── OutputError                a file cannot be written: the command stops, what was there stays
+    ├── BrokenStreamError          nearly all records of a topic are refused for long: the worker stops
     ├── RefinementError            no refined label: the narrative keeps its plain one
     └── RejectedComment            one bad record: goes to the dead letters, the stream goes on
 
@@ -17,6 +18,7 @@ from typing import Self
 from models import errors
 
 __all__ = [
+    "BrokenStreamError",
     "BrokerError",
     "InputError",
     "OutputError",
@@ -34,6 +36,10 @@ class SettingsError(errors.NarrawatchError):
 
 class BrokerError(errors.NarrawatchError):
     """A broker does not answer or refuses, or a port to serve on is taken."""
+
+
+class BrokenStreamError(errors.NarrawatchError):
+    """What is wrong is not with single records: see `streams.broken_stream`."""
 
 
 class InputError(errors.NarrawatchError):

@@ -8,7 +8,7 @@ from typing import Any
 from faust.auth import SASLCredentials, SSLCredentials
 
 from streams.connection import tls_context
-from streams.records import MAX_RECORD_BYTES
+from streams.records import MAX_LETTER_BYTES
 from streams.settings_fields import Settings
 
 __all__ = ["faust_options"]
@@ -23,7 +23,7 @@ def faust_options(settings: Settings) -> dict[str, Any]:
         "broker": [f"kafka://{address}" for address in settings.kafka_bootstrap.split(",")],
         "broker_credentials": _credentials(settings),
         "producer_acks": -1,
-        "producer_max_request_size": MAX_RECORD_BYTES,
+        "producer_max_request_size": MAX_LETTER_BYTES,
     }
     return options | (_EMBEDDED if settings.kafka_embedded else _PRODUCTION)
 

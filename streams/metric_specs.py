@@ -60,6 +60,18 @@ COMMENTS_REJECTED = MetricSpec(
     "Comments put aside as dead letters, by reason.",
     ("reason",),
 )
+COMMENTS_MALFORMED = MetricSpec(
+    "narrawatch_comments_malformed_ratio",
+    "gauge",
+    "ratio",
+    "Share of the last 1,000 comments that were refused for their format, 0 to 1.",
+)
+BROKEN_STREAM = MetricSpec(
+    "narrawatch_broken_stream_ratio",
+    "gauge",
+    "ratio",
+    "How long nearly all comments have been refused for their format: 0 not at all, at 1 the worker stops.",
+)
 COMMENTS_DUPLICATE = MetricSpec(
     "narrawatch_comments_duplicate_total",
     "counter",
@@ -148,6 +160,8 @@ METRICS: tuple[MetricSpec, ...] = (
     COMMENTS,
     CLAIMS,
     COMMENTS_REJECTED,
+    COMMENTS_MALFORMED,
+    BROKEN_STREAM,
     COMMENTS_DUPLICATE,
     DATES_REFUSED,
     EMBED,

@@ -28,6 +28,8 @@ class Metrics:
         self._comments = _counter(specs.COMMENTS, registry)
         self._claims = _counter(specs.CLAIMS, registry)
         self._rejected = _counter(specs.COMMENTS_REJECTED, registry)
+        self._malformed = _gauge(specs.COMMENTS_MALFORMED, registry)
+        self._broken_stream = _gauge(specs.BROKEN_STREAM, registry)
         self._duplicates = _counter(specs.COMMENTS_DUPLICATE, registry)
         self._dates_refused = _counter(specs.DATES_REFUSED, registry)
         self._embed = _histogram(specs.EMBED, registry)
@@ -65,6 +67,14 @@ class Metrics:
     def rejected(self, reason: RejectReason) -> None:
         """A comment was put aside."""
         self._rejected.labels(reason=reason.value).inc()
+
+    def malformed(self, share: float) -> None:
+        """This share (0 to 1) of the last comments was refused for its format."""
+        self._malformed.set(share)
+
+    def broken_stream(self, progress: float) -> None:
+        """So near (0 to 1) the worker is to stopping because the stream is broken."""
+        self._broken_stream.set(progress)
 
     def duplicate(self) -> None:
         """A comment came again."""

@@ -1,19 +1,30 @@
-"""Serves the metrics of one registry over HTTP, on loopback unless the settings say otherwise."""
+"""Serves metrics and health over HTTP, on loopback unless the settings say otherwise.
 
-from collections.abc import Callable
+/metrics is for Prometheus, /health and /ready for whatever supervises the worker: 200 or 503, and JSON that
+says why. What the two mean is in `streams.health`.
+"""
+
+import json
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from threading import Thread
 from types import TracebackType
+from typing import TYPE_CHECKING
 from wsgiref.simple_server import WSGIServer
 
 from prometheus_client import (
     CollectorRegistry,
     ProcessCollector,
     disable_created_metrics,
+    make_wsgi_app,
     start_http_server,
 )
 
 from streams.errors import BrokerError
+from streams.health import Answer, Health
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 __all__ = ["MetricsServer", "new_registry"]
 
@@ -31,18 +42,22 @@ def new_registry() -> CollectorRegistry:
 
 
 class MetricsServer(AbstractContextManager["MetricsServer"]):
-    """/metrics in a thread of its own, from construction until `close`.
+    """The pages in a thread of its own, from construction until `close`.
 
-    host, port: where to listen; port 0 takes a free one. Raises BrokerError when it cannot be had.
+    host, port: where to listen; port 0 takes a free one; health: None where there is only /metrics.
+    Raises BrokerError when the port cannot be had.
     """
 
-    def __init__(self, registry: CollectorRegistry, *, host: str, port: int) -> None:
+    def __init__(
+        self, registry: CollectorRegistry, *, host: str, port: int, health: Health | None = None
+    ) -> None:
         self._server: WSGIServer
         self._thread: Thread
         try:
             self._server, self._thread = start_http_server(port, addr=host, registry=registry)
         except OSError as error:
             raise BrokerError(f"metrics_port {port} of {host} cannot be used: {error.strerror}") from None
+        self._server.set_app(_pages(registry, health))
         self._host = f"[{host}]" if ":" in host else host
 
     @property
@@ -60,3 +75,28 @@ class MetricsServer(AbstractContextManager["MetricsServer"]):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _pages(registry: CollectorRegistry, health: Health | None) -> "WSGIApplication":
+    metrics: WSGIApplication = make_wsgi_app(registry)
+    questions: dict[str, Callable[[], Answer]] = {}
+    if health is not None:
+        questions = {"/health": health.alive, "/ready": health.ready}
+
+    def page(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        path = environ["PATH_INFO"]
+        if path == "/metrics":
+            return metrics(environ, start_response)
+        if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
+            status, body = "405 Method Not Allowed", {"error": "use GET"}
+        elif path in questions:
+            answer = questions[path]()
+            status, body = "200 OK" if answer.good else "503 Service Unavailable", answer.body
+        else:
+            status, body = "404 Not Found", {"error": f"here are {', '.join(('/metrics', *questions))}"}
+        content = json.dumps(body).encode() + b"\n"
+        headers = [("Content-Type", "application/json"), ("Content-Length", str(len(content)))]
+        start_response(status, [*headers, ("Cache-Control", "no-store")])
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [content]
+
+    return page

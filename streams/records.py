@@ -5,7 +5,9 @@
 claim in `models.types`.
 """
 
+import hashlib
 from datetime import datetime
+from typing import Annotated
 
 import msgspec
 
@@ -22,12 +24,14 @@ from streams.errors import RejectedComment, RejectReason
 
 __all__ = [
     "MAX_KEPT_BYTES",
+    "MAX_LETTER_BYTES",
     "MAX_RECORD_BYTES",
     "ClaimBatch",
     "Comment",
     "DeadLetter",
     "believable_time",
     "comment_key",
+    "cut_letter",
     "dead_letter",
     "decode_claims",
     "decode_comment",
@@ -39,9 +43,11 @@ __all__ = [
 ]
 
 # The most that the topics of comments and claims take. Far above `max_comment_bytes`, so that it is the
-# worker who refuses a large comment, counts it and keeps its beginning as a dead letter.
+# worker who refuses a large comment, counts it and keeps it as a dead letter.
 MAX_RECORD_BYTES = 16 * 1024 * 1024
-# In base64 a third longer, and still below the 1,000,000 bytes that brokers and Faust take by default.
+# The most that the topic of dead letters takes: the largest of those records, a third longer in base64.
+MAX_LETTER_BYTES = 24 * 1024 * 1024
+# What is kept where the topic takes no more than the 1,000,000 bytes of a broker's default.
 MAX_KEPT_BYTES = 700_000
 _MAX_KEPT_KEY_BYTES = 1_024
 _MAX_DETAIL_CHARACTERS = 300
@@ -67,22 +73,24 @@ class ClaimBatch(msgspec.Struct, frozen=True, kw_only=True):
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     """A record put aside, with all that is needed to see why and to send it again."""
 
-    original: bytes  # base64 in JSON; the first `MAX_KEPT_BYTES` of it
+    original: bytes  # base64 in JSON; only its beginning where the whole is more than the topic takes
     original_size_bytes: int  # larger than len(original) when it was cut
+    sha256: str = ""  # of the whole original, hexadecimal; "" when it was never seen as a whole
     reason: RejectReason
     detail: str
-    at: datetime  # when it was put aside; with an offset
+    at: Annotated[datetime, msgspec.Meta(tz=True)]  # when it was put aside
     place: str  # where a person finds it: "comments[2]@57" or "FILE:LINE"
     topic: str | None = None
     partition: int | None = None
     offset: int | None = None
     key: bytes | None = None
+    key_was_lost: bool = False  # there was one, too long to be kept in a letter that was cut
     cause: str = ""  # the exception behind it, if any
 
     @property
     def is_whole(self) -> bool:
         """Whether it can be sent again as it was."""
-        return len(self.original) == self.original_size_bytes
+        return len(self.original) == self.original_size_bytes and not self.key_was_lost
 
 
 _encode_msgpack = msgspec.msgpack.Encoder().encode
@@ -113,14 +121,15 @@ def dead_letter(
     place: str | None = None,
     size_bytes: int | None = None,
 ) -> DeadLetter:
-    """The record for the dead letters of bytes that were refused.
+    """The record for the dead letters of bytes that were refused, whole if they are what a topic takes.
 
     place: needed only for what has no place in Kafka. size_bytes: of the original, when `raw` is its start.
     """
     cause = rejection.__cause__
-    return DeadLetter(
-        original=raw[:MAX_KEPT_BYTES],
+    letter = DeadLetter(
+        original=raw,
         original_size_bytes=len(raw) if size_bytes is None else size_bytes,
+        sha256=hashlib.sha256(raw).hexdigest() if size_bytes in (None, len(raw)) else "",
         reason=rejection.reason,
         detail=rejection.detail[:_MAX_DETAIL_CHARACTERS],
         at=at,
@@ -128,13 +137,26 @@ def dead_letter(
         topic=rejection.topic,
         partition=rejection.partition,
         offset=rejection.offset,
-        key=key if key is not None and len(key) <= _MAX_KEPT_KEY_BYTES else None,
+        key=key,
         cause="" if cause is None else f"{type(cause).__name__}: {cause}"[:_MAX_CAUSE_CHARACTERS],
+    )
+    # A compressed record of a foreign producer may be larger than any topic of ours.
+    return cut_letter(letter) if len(raw) + len(key or b"") > MAX_RECORD_BYTES else letter
+
+
+def cut_letter(letter: DeadLetter) -> DeadLetter:
+    """The letter with as much of its original as any broker takes: below 1,000,000 bytes when encoded."""
+    lost = letter.key is not None and len(letter.key) > _MAX_KEPT_KEY_BYTES
+    return msgspec.structs.replace(
+        letter,
+        original=letter.original[:MAX_KEPT_BYTES],
+        key=None if lost else letter.key,
+        key_was_lost=letter.key_was_lost or lost,
     )
 
 
 def encode_dead_letter(letter: DeadLetter) -> bytes:
-    """The JSON record of a dead letter, below 1,000,000 bytes."""
+    """The JSON record of a dead letter, below MAX_LETTER_BYTES."""
     return _encode_json(letter)
 
 

@@ -172,13 +172,37 @@ class Settings(BaseModel):
         le=10_000_000,
         description="1000 to 10000000 bytes of a record; larger ones are dead letters",
     )
+    broken_stream_share: float = Field(
+        default=0.9,
+        ge=0.5,
+        le=1,
+        description="0.5 to 1: the share of records refused for their format at which a stream looks broken",
+    )
+    broken_stream_records: int = Field(
+        default=20_000,
+        ge=0,
+        le=100_000_000,
+        description="0 to 100000000: after so many records of a broken stream the worker stops; 0 never",
+    )
+    broken_stream_seconds: float = Field(
+        default=900.0,
+        gt=0,
+        le=31_536_000,
+        description="above 0 to 31536000: or after they have arrived for so long (and are 1000 at least)",
+    )
 
     metrics_host: str = Field(
         default="127.0.0.1",
         pattern=r"^[^\s/]{1,255}$",
-        description="an address of this host to serve /metrics on",
+        description="an address of this host to serve /metrics, /health and /ready on",
     )
     metrics_port: int = Field(default=9464, ge=0, le=65_535, description="0 to 65535; 0 takes a free port")
+    ready_broker_seconds: float = Field(
+        default=30.0,
+        ge=5,
+        le=3_600,
+        description="5 to 3600: a worker that has not heard of the broker for longer is not ready",
+    )
     top_narratives: int = Field(
         default=50, ge=1, le=1_000, description="1 to 1000 narratives of a desk shown as metrics"
     )

@@ -12,7 +12,7 @@ from kafka.errors import for_code
 
 from streams.connection import open_admin
 from streams.errors import BrokerError
-from streams.records import MAX_RECORD_BYTES
+from streams.records import MAX_LETTER_BYTES, MAX_RECORD_BYTES
 from streams.settings_fields import Settings
 
 __all__ = ["TOPICS", "Topic", "TopicSpec", "TopicState", "create_topics", "describe_topics", "topic_name"]
@@ -67,7 +67,13 @@ TOPICS: tuple[TopicSpec, ...] = (
     # One partition each: few records, and whoever reads them wants them in order.
     TopicSpec(Topic.NARRATIVES, "one", None, "the last state of each narrative, key desk:narrative"),
     TopicSpec(Topic.EVENTS, "one", 365, "emerged, spiking, faded, merged, key desk"),
-    TopicSpec(Topic.DEAD_LETTERS, "one", 30, "records put aside, with bytes, place and reason"),
+    TopicSpec(
+        Topic.DEAD_LETTERS,
+        "one",
+        30,
+        "records put aside, with bytes, place and reason",
+        max_record_bytes=MAX_LETTER_BYTES,
+    ),
 )
 
 

@@ -19,15 +19,20 @@ from models.embedding import load_embedder
 from models.errors import NarrawatchError
 from streams.app import create_app
 from streams.errors import BrokerError
+from streams.health import Health, Phase
 from streams.metrics import Metrics
 from streams.metrics_server import MetricsServer, new_registry
 from streams.settings_fields import Settings
 from streams.topics import Topic, describe_topics, topic_name
 from streams.worker_logs import filter_worker_logs
+from streams.worker_state import WorkerState
 
-__all__ = ["STOP_SECONDS", "run_worker"]
+__all__ = ["JOINING_STOP_SECONDS", "STOP_SECONDS", "run_worker"]
 
 STOP_SECONDS = 10.0  # after this the process ends, whatever still hangs; what is lost comes again
+JOINING_STOP_SECONDS = 3.0  # without partitions; aiokafka would wait for the group for 20 seconds and more
+_DRAIN_SECONDS = 6.0  # for the batches in hand; the rest of STOP_SECONDS is for the last commit
+_TURN_SECONDS = 1.0
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 _logger = logging.getLogger(__name__)
@@ -44,21 +49,25 @@ def run_worker(settings: Settings) -> int:
     registry = new_registry()
     metrics = Metrics(registry)
     metrics.build(_version())
+    state = WorkerState(metrics, Health(broker_seconds=settings.ready_broker_seconds))
     with (
-        MetricsServer(registry, host=settings.metrics_host, port=settings.metrics_port) as server,
+        MetricsServer(
+            registry, host=settings.metrics_host, port=settings.metrics_port, health=state.health
+        ) as server,
         # The engine's matrices are small: a second thread of the linear algebra costs it half of its speed
         # on a machine that has other things to do. The model's threads are of another kind.
         threadpool_limits(limits=1, user_api="blas"),
     ):
-        return asyncio.run(_Run(settings, metrics, server.url).serve(partitions))
+        return asyncio.run(_Run(settings, metrics, state, server.url).serve(partitions))
 
 
 class _Run:
     """One run of the app, from its start to its end."""
 
-    def __init__(self, settings: Settings, metrics: Metrics, metrics_url: str) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics, state: WorkerState, metrics_url: str) -> None:
         self._settings = settings
         self._metrics = metrics
+        self._state = state
         self._metrics_url = metrics_url
         self._is_ready = False
         self._stop = asyncio.Event()
@@ -67,39 +76,70 @@ class _Run:
     async def serve(self, partitions: int) -> int:
         """Run until a signal or a crash. Raises the user-facing error behind a crash."""
         loop = asyncio.get_running_loop()
-        embedder = load_embedder(self._settings.model, cache_dir=self._settings.cache_dir)
-        self._metrics.model(embedder.name, _origin(self._settings, embedder.name))
-        app = create_app(
-            self._settings,
-            embedder=embedder,
-            metrics=self._metrics,
-            comment_partitions=partitions,
-            on_assigned=self._say_ready,
-        )
-        filter_worker_logs()
         for number in _SIGNALS:
             loop.add_signal_handler(number, self._on_signal)
+        turning = asyncio.create_task(self._turn())
         try:
+            app = await self._prepare(partitions)
             return await self._run(app)
         finally:
+            turning.cancel()
             for number in _SIGNALS:
                 loop.remove_signal_handler(number)
             if self._deadline is not None:
                 self._deadline.cancel()
 
+    async def _turn(self) -> None:
+        while True:
+            self._state.health.turned()
+            await asyncio.sleep(_TURN_SECONDS)
+
+    async def _prepare(self, partitions: int) -> faust.App:
+        # In a thread: a download takes minutes, and whoever asks in the meantime wants an answer.
+        settings = self._settings
+        embedder = await asyncio.to_thread(load_embedder, settings.model, cache_dir=settings.cache_dir)
+        self._metrics.model(embedder.name, _origin(settings, embedder.name))
+        self._state.health.model(embedder.name)
+        app = create_app(
+            settings,
+            embedder=embedder,
+            metrics=self._metrics,
+            comment_partitions=partitions,
+            state=self._state,
+            on_assigned=self._say_ready,
+        )
+        filter_worker_logs()
+        settings.cache_dir.mkdir(parents=True, exist_ok=True)
+        self._state.health.enter(Phase.JOINING)
+        return app
+
     async def _run(self, app: faust.App) -> int:
-        self._settings.cache_dir.mkdir(parents=True, exist_ok=True)
         starting = asyncio.create_task(app.start())
         stopping = asyncio.create_task(self._stop.wait())
         running = asyncio.create_task(app.wait_until_stopped())
         # A start that ends well is no reason to stop; one that fails crashes the app or raises.
         await asyncio.wait({stopping, running}, return_when=asyncio.FIRST_COMPLETED)
-        self._set_deadline()
-        await app.stop()
+        await self._end(app)
         for task in (starting, stopping, running):
             task.cancel()
         await asyncio.gather(starting, stopping, running, return_exceptions=True)
         return self._result(app.crash_reason)
+
+    async def _end(self, app: faust.App) -> None:
+        """Finish the batches in hand and stop the app: within STOP_SECONDS, or the process ends here."""
+        health = self._state.health
+        is_joining = health.phase is Phase.JOINING and self._state.is_idle
+        health.enter(Phase.STOPPING)
+        if app.crash_reason is not None:
+            self._set_deadline(STOP_SECONDS, 1, f"the worker stops: {app.crash_reason}")
+        elif is_joining:
+            # The group waits for the others, or for the broker; there is nothing that could be lost.
+            self._set_deadline(JOINING_STOP_SECONDS, 0, "left while the partitions were shared out")
+        else:
+            self._set_deadline(STOP_SECONDS, 1, "the worker did not come to an end by itself")
+            if not await self._state.drain(_DRAIN_SECONDS):
+                _logger.warning("what is in hand is not done after %g s: it comes again", _DRAIN_SECONDS)
+        await app.stop()
 
     def _result(self, reason: BaseException | None) -> int:
         if reason is None:
@@ -115,19 +155,21 @@ class _Run:
             print(f"narrawatch worker ready: metrics {self._metrics_url}", flush=True)
 
     def _on_signal(self) -> None:
+        if self._state.health.phase is Phase.STARTING:
+            os._exit(0)  # a model cannot be loaded halfway, and there is nothing else yet
         if self._stop.is_set():
-            _leave_at_once()  # asked twice
+            _leave_at_once(1, "told to stop a second time")
         self._stop.set()
 
-    def _set_deadline(self) -> None:
-        self._deadline = threading.Timer(STOP_SECONDS, _leave_at_once)
+    def _set_deadline(self, seconds: float, exit_code: int, reason: str) -> None:
+        self._deadline = threading.Timer(seconds, _leave_at_once, [exit_code, reason])
         self._deadline.daemon = True
         self._deadline.start()
 
 
-def _leave_at_once() -> None:
-    _logger.warning("the worker did not come to an end by itself")
-    os._exit(1)
+def _leave_at_once(exit_code: int, reason: str) -> None:
+    _logger.log(logging.WARNING if exit_code else logging.INFO, "%s", reason)
+    os._exit(exit_code)
 
 
 def _comment_partitions(settings: Settings) -> int:

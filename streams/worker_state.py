@@ -1,7 +1,10 @@
-"""How far this worker is: what its gauges of queue and lag say."""
+"""How far this worker is: what its gauges of queue and lag say, and what its health tells of it."""
 
-from collections.abc import Iterable, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
 
+from streams.health import Health, PartitionProgress
 from streams.metrics import Metrics
 
 __all__ = ["Place", "WorkerState"]
@@ -13,10 +16,15 @@ Place = tuple[str, int]
 class WorkerState:
     """Counts of the moment, kept by the agents and shown by `report`. All on one event loop."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, health: Health | None = None) -> None:
         self._metrics = metrics
+        self.health = health or Health()
         self._next: dict[Place, int] = {}  # offset of the first record that is not processed
         self._shown: set[Place] = set()
+        self._batches = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._draining = False
         self.comments_waiting = 0  # in the batch that is being embedded
         self.claims_waiting = 0  # to be put in order
 
@@ -29,13 +37,60 @@ class WorkerState:
         """The partitions that this worker has from now on, and where it begins in each."""
         self._next = dict(committed)
 
-    def report(self, assigned: Iterable[Place], ends: Mapping[Place, int]) -> None:
-        """Show the gauges. ends: offset after the last record of each partition, where it is known."""
+    @property
+    def is_idle(self) -> bool:
+        """Whether no batch is being dealt with."""
+        return self._idle.is_set()
+
+    @asynccontextmanager
+    async def in_hand(self) -> AsyncIterator[None]:
+        """A batch is being dealt with inside the block. Once the worker drains none is begun.
+
+        Events must be held with a reference of our own before: Faust acknowledges what it cancels.
+        """
+        if self._draining:
+            await asyncio.Event().wait()  # until the app stops its agents
+        self._batches += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._batches -= 1
+            if self._batches == 0:
+                self._idle.set()
+
+    async def drain(self, timeout_seconds: float) -> bool:
+        """Begin no further batch; returns when those in hand are done (True), or the time is over."""
+        self._draining = True
+        if self.is_idle:
+            return True
+        try:
+            await asyncio.wait_for(self._idle.wait(), timeout_seconds)
+        except TimeoutError:
+            return False
+        return True
+
+    def report(
+        self,
+        assigned: Iterable[Place],
+        ends: Mapping[Place, int],
+        polls: Mapping[Place, float] | None = None,
+    ) -> None:
+        """Show the gauges. ends: offset after the last record of each partition, where it is known; polls:
+        monotonic seconds at which the broker last answered for it.
+        """
         mine = set(assigned)
         for topic, partition in self._shown - mine:
             self._metrics.forget_lag(topic, partition)
         self._shown &= mine
-        for place in mine & ends.keys() & self._next.keys():
-            self._metrics.lag(*place, max(0, ends[place] - self._next[place]))
+        lags = {
+            place: max(0, ends[place] - self._next[place]) for place in mine & ends.keys() & self._next.keys()
+        }
+        for place, lag in lags.items():
+            self._metrics.lag(*place, lag)
             self._shown.add(place)
         self._metrics.queue(self.comments_waiting + self.claims_waiting)
+        polled = polls or {}
+        self.health.progress(
+            {place: PartitionProgress(*place, lags.get(place), polled.get(place)) for place in mine}
+        )

@@ -43,8 +43,6 @@ def add_claims_agent(
     """
 
     async def process(events: Sequence[EventT[bytes]]) -> None:
-        for event in events:
-            event.message.incref()
         ends = {place: end_of(place) or 0 for place in {event.message.tp for event in events}}
         deliveries = [_delivery_of(event, ends[event.message.tp]) for event in events]
         state.comments_waiting = len(deliveries)
@@ -61,7 +59,10 @@ def add_claims_agent(
         async for events in cast("Stream[bytes]", stream).take_events(
             settings.batch_max_comments, within=within
         ):
-            await process(events)
+            for event in events:
+                event.message.incref()
+            async with state.in_hand():
+                await process(events)
 
     app.agent(topic, name="claims", supervisor_strategy=CrashingSupervisor)(claims)
 

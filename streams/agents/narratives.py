@@ -27,10 +27,9 @@ from streams.desks import Observed, Shard
 from streams.errors import BrokerError, RejectedComment
 from streams.label_refinement import LabelRefiner
 from streams.metrics import Metrics
-from streams.outlets import Outlet, Output, deliver
-from streams.records import dead_letter, encode_dead_letter
+from streams.outlets import Outlet, Output, deliver, letter_output
+from streams.records import dead_letter
 from streams.results import joined, narrative_output, outputs_of
-from streams.topics import Topic
 from streams.worker_state import WorkerState
 
 __all__ = ["NarrativesAgent", "add_narratives_agent"]
@@ -105,7 +104,7 @@ class NarrativesAgent:
         partitions: dict[int, list[EventT[bytes]]] = {}
         for event in events:
             partitions.setdefault(event.message.partition, []).append(event)
-        async with self._lock:
+        async with self._state.in_hand(), self._lock:
             for partition, own in partitions.items():
                 await self._guarded(partition, self._process(partition, own))
             await self._show(only_when_due=True)
@@ -158,7 +157,7 @@ class NarrativesAgent:
                 event.ack()  # a rebalance brought it back; it is done
             if offset >= held.shard.next_offset:
                 written_ms = round(event.message.timestamp * 1000)
-                fresh.append(ClaimsRecord(offset, written_ms, event.value or b""))
+                fresh.append(ClaimsRecord(offset, written_ms, event.value or b"", event.message.key))
         taken = await self._in_thread(_take, held.shard, fresh)
         await self._tell(partition, held, taken)
 
@@ -225,8 +224,8 @@ class NarrativesAgent:
 
     def _put_aside(self, partition: int, record: ClaimsRecord, rejection: RejectedComment) -> Output:
         rejection.at(self._topic, partition, record.offset)
-        letter = dead_letter(record.value, rejection, at=datetime.fromtimestamp(self._clock() / 1000, UTC))
-        return Output(Topic.DEAD_LETTERS, None, encode_dead_letter(letter))
+        at = datetime.fromtimestamp(self._clock() / 1000, UTC)
+        return letter_output(dead_letter(record.value, rejection, at=at, key=record.key))
 
     async def _in_thread(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         loop = asyncio.get_running_loop()

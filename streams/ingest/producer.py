@@ -18,7 +18,7 @@ from streams.comments import comment_key
 from streams.connection import clear_broker_errors, producer_options
 from streams.errors import BrokerError, RejectedComment, RejectReason
 from streams.ingest.base import RawComment
-from streams.records import dead_letter, encode_dead_letter
+from streams.records import MAX_KEPT_BYTES, DeadLetter, cut_letter, dead_letter, encode_dead_letter
 from streams.settings_fields import Settings
 from streams.topics import Topic, describe_topics, topic_name
 
@@ -55,7 +55,7 @@ class CommentProducer:
         self._pending_records = 0
         self._pending_bytes = 0
         self._failures: deque[BaseException] = deque()
-        self._refused: deque[RawComment] = deque()
+        self._refused: deque[Callable[[], None]] = deque()  # what to do instead
         self.sent_count = 0  # to the topic of comments
         self.dead_letter_count = 0
 
@@ -83,7 +83,7 @@ class CommentProducer:
         key = None if item.comment is None else comment_key(item.comment)
         with clear_broker_errors(self._settings):
             future = self._producer.send(self._comments, item.record, key=key)
-        future.add_errback(partial(self._on_failure, item))
+        future.add_errback(partial(self._on_failure, partial(self._put_aside_unsent, item)))
         self.sent_count += 1
         self._account(len(item.record))
 
@@ -91,10 +91,7 @@ class CommentProducer:
         """Return when the broker has everything sent so far. Raises BrokerError if it has not."""
         self._flush_once()
         while self._refused:
-            item = self._refused.popleft()
-            self.sent_count -= 1
-            detail = f"{item.size_bytes} bytes are more than the broker takes"
-            self._put_aside(item, RejectedComment(RejectReason.TOO_LARGE, detail))
+            self._refused.popleft()()
             self._flush_once()
 
     def _flush_once(self) -> None:
@@ -104,17 +101,28 @@ class CommentProducer:
             if self._failures:
                 raise self._failures.popleft()
 
+    def _put_aside_unsent(self, item: RawComment) -> None:
+        self.sent_count -= 1
+        detail = f"{item.size_bytes} bytes are more than the broker takes"
+        self._put_aside(item, RejectedComment(RejectReason.TOO_LARGE, detail))
+
     def _put_aside(self, item: RawComment, rejection: RejectedComment | None) -> None:
         if rejection is None:
             raise ValueError("a raw comment has neither a record nor a rejection")
         letter = dead_letter(
             item.original, rejection, at=self._clock(), place=item.place, size_bytes=item.size_bytes
         )
+        self.dead_letter_count += 1
+        self._send_letter(letter)
+
+    def _send_letter(self, letter: DeadLetter) -> None:
         value = encode_dead_letter(letter)
         with clear_broker_errors(self._settings):
             future = self._producer.send(self._dead_letters, value)
-        future.add_errback(self._failures.append)
-        self.dead_letter_count += 1
+        if len(letter.original) > MAX_KEPT_BYTES:
+            future.add_errback(partial(self._on_failure, partial(self._send_letter, cut_letter(letter))))
+        else:
+            future.add_errback(self._failures.append)
         self._account(len(value))
 
     def _account(self, size_bytes: int) -> None:
@@ -123,10 +131,10 @@ class CommentProducer:
         if self._pending_records >= _MAX_PENDING_RECORDS or self._pending_bytes >= _MAX_PENDING_BYTES:
             self.flush()
 
-    def _on_failure(self, item: RawComment, error: BaseException) -> None:
+    def _on_failure(self, instead: Callable[[], None], error: BaseException) -> None:
         """Called by the producer's thread."""
         if isinstance(error, MessageSizeTooLargeError):
-            self._refused.append(item)
+            self._refused.append(instead)
         else:
             self._failures.append(error)
 

@@ -50,6 +50,9 @@ def run(*arguments: object, stdin: str | None = None) -> subprocess.CompletedPro
 
 
 SUBCOMMANDS = [
+    ("dead-letters", "list"),
+    ("dead-letters", "replay"),
+    ("dead-letters", "drop"),
     ("topics", "create"),
     ("topics", "list"),
     ("models", "list"),
@@ -75,7 +78,7 @@ def test_help_lists_all_commands_and_imports_nothing_heavy() -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-@pytest.mark.parametrize("name", ["replay", "ingest", "topics", "broker", "models", "doctor"])
+@pytest.mark.parametrize("name", ["replay", "ingest", "topics", "dead-letters", "broker", "models", "doctor"])
 def test_a_commands_own_help_needs_no_model_and_no_faust(name: str) -> None:
     code = (
         "import sys; from streams.cli import narrawatch;"

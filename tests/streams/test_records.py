@@ -1,3 +1,4 @@
+import hashlib
 import json
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
@@ -14,9 +15,12 @@ from streams.comments import COMMENT_FIELDS
 from streams.errors import RejectedComment, RejectReason
 from streams.records import (
     MAX_KEPT_BYTES,
+    MAX_LETTER_BYTES,
+    MAX_RECORD_BYTES,
     ClaimBatch,
     Comment,
     believable_time,
+    cut_letter,
     dead_letter,
     decode_claims,
     decode_comment,
@@ -255,12 +259,30 @@ def test_a_dead_letter_keeps_bytes_place_reason_and_cause() -> None:
     assert json.loads(record)["reason"] == "invalid_utf8"
 
 
-def test_a_huge_record_keeps_its_beginning_and_its_size() -> None:
+def test_a_huge_record_is_kept_whole_and_can_be_cut_to_what_any_broker_takes() -> None:
     raw = b"x" * 5_000_000
     with pytest.raises(RejectedComment) as caught:
         decode_comment(raw, MAX_BYTES)
-    record = encode_dead_letter(dead_letter(raw, caught.value.at("comments", 0, 0), at=NOW, key=b"k" * 5_000))
-    letter = decode_dead_letter(record)
+    letter = dead_letter(raw, caught.value.at("comments", 0, 0), at=NOW, key=b"k" * 5_000)
+    assert decode_dead_letter(encode_dead_letter(letter)) == letter
+    assert (letter.original, letter.is_whole) == (raw, True)
+    record = encode_dead_letter(cut_letter(letter))
+    cut = decode_dead_letter(record)
     assert len(record) < 1_000_000
-    assert (len(letter.original), letter.original_size_bytes) == (MAX_KEPT_BYTES, 5_000_000)
-    assert not letter.is_whole
+    assert (len(cut.original), cut.original_size_bytes) == (MAX_KEPT_BYTES, 5_000_000)
+    assert cut.sha256 == hashlib.sha256(raw).hexdigest()
+    assert (cut.key, cut.key_was_lost, cut.is_whole) == (None, True, False)
+
+
+def test_a_record_larger_than_any_topic_takes_is_cut_at_once() -> None:
+    rejection = RejectedComment(RejectReason.TOO_LARGE, "too large").at("comments", 0, 0)
+    largest = dead_letter(b"x" * MAX_RECORD_BYTES, rejection, at=NOW)
+    assert largest.is_whole
+    assert len(encode_dead_letter(largest)) < MAX_LETTER_BYTES
+    assert not dead_letter(b"x" * (MAX_RECORD_BYTES + 1), rejection, at=NOW).is_whole
+
+
+def test_what_was_never_seen_whole_has_no_digest() -> None:
+    rejection = RejectedComment(RejectReason.TOO_LARGE, "too large")
+    letter = dead_letter(b"start", rejection, at=NOW, place="a.jsonl:3", size_bytes=99)
+    assert (letter.sha256, letter.is_whole) == ("", False)

@@ -1,10 +1,11 @@
 """The part of kafka-python 3 that narrawatch calls; the package itself carries no types."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypedDict
 
 from kafka.consumer.fetcher import ConsumerRecord
+from kafka.producer.future import FutureRecordMetadata
 
 class TopicPartition(NamedTuple):
     topic: str
@@ -14,20 +15,6 @@ class OffsetAndMetadata(NamedTuple):
     offset: int
     metadata: str = ...
     leader_epoch: int = ...
-
-class RecordMetadata(NamedTuple):
-    topic: str
-    partition: int
-    topic_partition: TopicPartition
-    offset: int
-    timestamp: int
-
-class FutureRecordMetadata:
-    is_done: bool
-    exception: BaseException | None
-    def get(self, timeout: float | None = None) -> RecordMetadata: ...
-    def add_callback(self, function: Callable[[RecordMetadata], object], /) -> Self: ...
-    def add_errback(self, function: Callable[[BaseException], object], /) -> Self: ...
 
 class KafkaProducer:
     config: dict[str, Any]
