@@ -23,7 +23,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "ingest": "Send comments from files to Kafka.",
     "worker": "Read comments from Kafka, find narratives.",
     "topics": "Make the topics on the broker, and list them.",
-    "broker": "Run a broker for trying out.",
+    "broker": "Run a broker for trying out, or Apache Kafka.",
     "models": "List, build and check embedding models.",
     "doctor": "Check that all that is needed is there.",
 }
