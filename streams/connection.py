@@ -1,16 +1,17 @@
 """How clients outside Faust reach the broker: one place for addresses, security and time limits.
 
-`streams.faust_options` says the same to Faust. Nothing here opens a connection but `open_admin` and
+`streams.faust_options` says the same to Faust. Nothing here opens a connection but `ask_admin` and
 `open_consumer`.
 """
 
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from kafka import KafkaAdminClient, KafkaConsumer
 from kafka.errors import KafkaError, KafkaTimeoutError
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
 
 from streams.errors import BrokerError, SettingsError
 from streams.records import MAX_LETTER_BYTES
@@ -18,9 +19,9 @@ from streams.settings_fields import Settings
 
 __all__ = [
     "CONNECT_TIMEOUT_SECONDS",
+    "ask_admin",
     "clear_broker_errors",
     "client_options",
-    "open_admin",
     "open_consumer",
     "producer_options",
     "tls_context",
@@ -31,6 +32,9 @@ _REQUEST_TIMEOUT_MS = 10_000
 _DELIVERY_TIMEOUT_MS = 30_000
 _BATCH_BYTES = 64 * 1024
 _LINGER_MS = 5
+_ASK_AGAIN_SECONDS = 0.3
+
+T = TypeVar("T")
 
 
 def tls_context(settings: Settings) -> ssl.SSLContext | None:
@@ -118,16 +122,29 @@ def clear_broker_errors(settings: Settings) -> Iterator[None]:
         ) from error
 
 
-@contextmanager
-def open_admin(settings: Settings) -> Iterator[KafkaAdminClient]:
-    """An admin client for the block. Raises BrokerError, at the latest after CONNECT_TIMEOUT_SECONDS."""
+def ask_admin(settings: Settings, ask: Callable[[KafkaAdminClient], T]) -> T:
+    """What `ask` returns, which is given an admin client and may be called more than once.
+
+    The client does not go on to another node when the one that it picked is down; asked again, it does.
+    Raises BrokerError, at the latest after CONNECT_TIMEOUT_SECONDS to connect and as many to ask.
+    """
     with clear_broker_errors(settings), KafkaAdminClient(**client_options(settings)) as admin:
-        yield admin
+        retrying = Retrying(
+            retry=retry_if_exception(_may_pass),
+            stop=stop_after_delay(CONNECT_TIMEOUT_SECONDS),
+            wait=wait_fixed(_ASK_AGAIN_SECONDS),
+            reraise=True,
+        )
+        return retrying(ask, admin)
+
+
+def _may_pass(error: BaseException) -> bool:
+    return isinstance(error, KafkaError) and error.retriable and not isinstance(error, KafkaTimeoutError)
 
 
 @contextmanager
 def open_consumer(settings: Settings, **options: Any) -> Iterator[KafkaConsumer]:
-    """A consumer that joins no group unless `options` say so. Raises BrokerError like `open_admin`."""
+    """A consumer that joins no group unless `options` say so. Raises BrokerError like `ask_admin`."""
     configuration = client_options(settings) | {"group_id": None, "enable_auto_commit": False} | options
     with clear_broker_errors(settings):
         consumer = KafkaConsumer(**configuration)

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 from kafka.errors import for_code
 
-from streams.connection import open_admin
+from streams.connection import ask_admin
 from streams.errors import BrokerError
 from streams.records import MAX_LETTER_BYTES, MAX_RECORD_BYTES
 from streams.settings_fields import Settings
@@ -98,14 +98,13 @@ def create_topics(settings: Settings) -> list[str]:
     """
     specs = {topic_name(settings, spec.topic): spec for spec in TOPICS}
     wanted = {name: _creation(settings, spec) for name, spec in specs.items()}
-    with open_admin(settings) as admin:
-        answer = admin.create_topics(wanted, raise_errors=False)
-        outcome = {topic["name"]: topic for topic in answer["topics"]}
-        for name, topic in outcome.items():
-            if topic["error_code"] not in (0, _ALREADY_EXISTS):
-                reason = topic["error_message"] or for_code(topic["error_code"]).__name__
-                raise BrokerError(f"the broker at {settings.kafka_bootstrap} refuses topic {name}: {reason}")
-        admin.wait_for_topics(list(wanted))
+    answer = ask_admin(settings, lambda admin: admin.create_topics(wanted, raise_errors=False))
+    outcome = {topic["name"]: topic for topic in answer["topics"]}
+    for name, topic in outcome.items():
+        if topic["error_code"] not in (0, _ALREADY_EXISTS):
+            reason = topic["error_message"] or for_code(topic["error_code"]).__name__
+            raise BrokerError(f"the broker at {settings.kafka_bootstrap} refuses topic {name}: {reason}")
+    ask_admin(settings, lambda admin: admin.wait_for_topics(list(wanted)))
     for state in describe_topics(settings):
         if state.partitions != state.wanted_partitions:
             _logger.warning(
@@ -123,8 +122,8 @@ def describe_topics(settings: Settings) -> list[TopicState]:
     Raises BrokerError when the broker is down.
     """
     names = [topic_name(settings, spec.topic) for spec in TOPICS]
-    with open_admin(settings) as admin:
-        found = {topic["name"]: len(topic["partitions"]) for topic in admin.describe_topics(names)}
+    described = ask_admin(settings, lambda admin: admin.describe_topics(names))
+    found = {topic["name"]: len(topic["partitions"]) for topic in described}
     return [
         TopicState(name, spec, found.get(name, 0), _partitions(settings, spec))
         for name, spec in zip(names, TOPICS, strict=True)
