@@ -597,14 +597,16 @@ class Engine:
         state = unpack(snapshot, Snapshot)
         self._load(state.core, state.narratives, state.seen)
 
-    def changes(self) -> Changes:
+    def changes(self, *, everything: bool = False) -> Changes:
         """What differs from the last call, in pieces that replace one another: see `restore_pieces`.
 
-        What is behind it was said: the outcome of every call before this one.
+        everything: all pieces, also those that are the same.
         """
-        changed, self._unsaved = self._unsaved, {}
+        changed, self._unsaved = dict.fromkeys(self._narratives) if everything else self._unsaved, {}
         gone, self._gone = self._gone, []
         chunks, chunks_gone = self._seen.changes()
+        if everything:
+            chunks = self._seen.state()
         pieces = {CORE: pack(self._core())}
         pieces |= {f"{NARRATIVE}{uid}": pack(self._kept(uid)) for uid in changed if uid in self._narratives}
         pieces |= {f"{SEEN}{chunk.number}": pack(chunk) for chunk in chunks}

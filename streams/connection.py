@@ -20,6 +20,7 @@ from streams.settings_fields import Settings
 __all__ = [
     "CONNECT_TIMEOUT_SECONDS",
     "ask_admin",
+    "async_client_options",
     "clear_broker_errors",
     "client_options",
     "open_consumer",
@@ -71,6 +72,24 @@ def client_options(settings: Settings) -> dict[str, Any]:
     context = tls_context(settings)
     if context is not None:
         options["ssl_context"] = context
+    if settings.kafka_sasl_password is not None and settings.kafka_security_protocol.startswith("SASL_"):
+        options |= {
+            "sasl_mechanism": settings.kafka_sasl_mechanism,
+            "sasl_plain_username": settings.kafka_sasl_username,
+            "sasl_plain_password": settings.kafka_sasl_password.get_secret_value(),
+        }
+    return options
+
+
+def async_client_options(settings: Settings) -> dict[str, Any]:
+    """What a client of aiokafka is told, for what kafka-python does not do: see `streams.state_store`."""
+    options: dict[str, Any] = {
+        "bootstrap_servers": settings.kafka_bootstrap.split(","),
+        "client_id": settings.app_id,
+        "security_protocol": settings.kafka_security_protocol,
+        "request_timeout_ms": _REQUEST_TIMEOUT_MS,
+        "ssl_context": tls_context(settings),
+    }
     if settings.kafka_sasl_password is not None and settings.kafka_security_protocol.startswith("SASL_"):
         options |= {
             "sasl_mechanism": settings.kafka_sasl_mechanism,

@@ -33,6 +33,7 @@ class Topic(StrEnum):
     NARRATIVES = "narratives"
     EVENTS = "events"
     DEAD_LETTERS = "dead-letters"
+    STATE = "state"
 
 
 class TopicSpec(NamedTuple):
@@ -43,6 +44,7 @@ class TopicSpec(NamedTuple):
     retention_days: int | None
     holds: str
     max_record_bytes: int | None = None  # None: the broker's own limit
+    further: tuple[tuple[str, str], ...] = ()  # configuration that only this topic needs
     broker_time: bool = False  # records bear the broker's time of arrival, whatever the producer says
 
 
@@ -73,6 +75,20 @@ TOPICS: tuple[TopicSpec, ...] = (
         30,
         "records put aside, with bytes, place and reason",
         max_record_bytes=MAX_LETTER_BYTES,
+    ),
+    TopicSpec(
+        Topic.STATE,
+        "scaled",
+        None,
+        "what workers go on from: partition n belongs to partition n of claims",
+        # A segment that is being written is not compacted: with the broker's 1 GiB a worker that starts would
+        # have to read all that was written in it.
+        further=(
+            ("segment.bytes", str(64 * 1024 * 1024)),
+            ("segment.ms", str(_DAY_MS // 24)),
+            ("min.cleanable.dirty.ratio", "0.2"),
+            ("delete.retention.ms", str(_DAY_MS // 24)),
+        ),
     ),
 )
 
@@ -148,6 +164,7 @@ def _configuration(settings: Settings, spec: TopicSpec) -> dict[str, str]:
         configuration["retention.ms"] = str(spec.retention_days * _DAY_MS)
     if spec.max_record_bytes is not None:
         configuration["max.message.bytes"] = str(spec.max_record_bytes)
+    configuration |= dict(spec.further)
     if spec.broker_time:
         configuration["message.timestamp.type"] = "LogAppendTime"
     if settings.replication_factor >= _SAFE_REPLICATION:

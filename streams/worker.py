@@ -181,8 +181,13 @@ def _comment_partitions(settings: Settings) -> int:
             f"the broker at {settings.kafka_bootstrap} lacks the topics {', '.join(missing)}:"
             " run narrawatch topics create"
         )
-    comments = topic_name(settings, Topic.COMMENTS)
-    return next(state.partitions for state in states if state.name == comments)
+    partitions = {state.spec.topic: state.partitions for state in states}
+    if partitions[Topic.STATE] < partitions[Topic.CLAIMS]:
+        raise BrokerError(
+            f"the topic {topic_name(settings, Topic.STATE)} has {partitions[Topic.STATE]} partitions, that of"
+            f" claims {partitions[Topic.CLAIMS]}: it needs as many"
+        )
+    return partitions[Topic.COMMENTS]
 
 
 def _origin(settings: Settings, name: str) -> str:
