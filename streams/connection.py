@@ -4,6 +4,7 @@
 `open_consumer`.
 """
 
+import importlib
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -130,6 +131,13 @@ def clear_broker_errors(settings: Settings) -> Iterator[None]:
     try:
         yield
     except KafkaTimeoutError as error:
+        # On demand: it costs half a second to import.
+        explain_silence = importlib.import_module("streams.connection_check").explain_silence
+        reason = explain_silence(settings)
+        if reason is not None:
+            raise BrokerError(
+                f"the Kafka broker at {settings.kafka_bootstrap} cannot be used: {reason}"
+            ) from error
         raise BrokerError(
             f"the Kafka broker at {settings.kafka_bootstrap} does not answer:"
             " is it running, and do the kafka_* settings of security match?"

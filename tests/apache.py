@@ -2,14 +2,21 @@
 
 import os
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import pytest
+import trustme
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 from streams.apache.jars import find_java, find_maven, jars_are_here
 from streams.errors import BrokerError
 
-__all__ = ["QUICK_COMPACTION", "QUICK_RESTART", "require_apache"]
+__all__ = ["QUICK_COMPACTION", "QUICK_RESTART", "Certificates", "make_certificates", "require_apache"]
 
 QUICK_RESTART: Final = {
     # How long a killed node is believed to be alive: for so long it cannot come back.
@@ -35,3 +42,30 @@ def require_apache(cache_dir: Path) -> None:
         if os.environ.get("CI") == "true":
             pytest.fail(str(error), pytrace=False)
         pytest.skip(str(error))
+
+
+class Certificates(NamedTuple):
+    """PEM files: of the authority, of a broker on loopback (key and certificate), of one of its clients."""
+
+    ca: Path
+    server: Path
+    client_certificate: Path
+    client_key: Path
+
+
+def make_certificates(folder: Path) -> Certificates:
+    """An authority of its own, and what it has issued."""
+    files = Certificates(*(folder / f"{name}.pem" for name in Certificates._fields))
+    authority = trustme.CA()
+    server = authority.issue_cert("127.0.0.1")
+    client = authority.issue_cert("worker@example.org")
+    authority.cert_pem.write_to_path(files.ca)
+    # Java reads keys in PKCS 8 alone.
+    key = load_pem_private_key(server.private_key_pem.bytes(), None)
+    files.server.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    for certificate in server.cert_chain_pems:
+        certificate.write_to_path(files.server, append=True)
+    for certificate in client.cert_chain_pems:
+        certificate.write_to_path(files.client_certificate, append=True)
+    client.private_key_pem.write_to_path(files.client_key)
+    return files

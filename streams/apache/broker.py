@@ -19,6 +19,7 @@ from typing import Self
 
 from streams.apache.jars import KAFKA_VERSION, fetch_jars, find_java
 from streams.apache.node import ClientSecurity, NodePorts, log4j_properties, node_name, node_properties
+from streams.apache.users import register_users
 from streams.errors import BrokerError
 from streams.guarded import GuardedPrograms, is_running
 from streams.loopback import HOST, answers, free_port, lasting_ports
@@ -201,17 +202,17 @@ class ApacheBroker:
         for number in self._numbers:
             self.start_node(number, wait=False)
         self._await_answer()
+        if self._security is not None and self._security.users:
+            register_users(self._internal(1), self._security.users)
 
     def _format(self, folder: Path, cluster: str, number: int) -> None:
         """Prepare a node's folder, unless it has been."""
         if (folder / node_name(number) / "meta.properties").exists():
             return
-        users = {} if self._security is None else self._security.users
         done = subprocess.run(
             [
                 *(*self._java, "-Dlog4j2.level=WARN", "kafka.tools.StorageTool", "format"),
                 *("--cluster-id", cluster, "--config", f"{node_name(number)}.properties"),
-                *(f"--add-scram=SCRAM-SHA-512=[name={n},password={p}]" for n, p in users.items()),
             ],
             cwd=folder,
             stdin=subprocess.DEVNULL,
@@ -235,11 +236,13 @@ class ApacheBroker:
                     f"{self._describe(waiting[0])} does not answer after {_START_SECONDS:g} seconds:"
                     f" {self.last_words(waiting[0])}"
                 )
-            internal = f"{HOST}:{self._ports[waiting[0] - 1].internal}"
-            if answers(internal, nodes=len(self._pids)):
+            if answers(self._internal(waiting[0]), nodes=len(self._pids)):
                 waiting.pop(0)
             else:
                 time.sleep(_POLL_SECONDS)
+
+    def _internal(self, node: int) -> str:
+        return f"{HOST}:{self._ports[node - 1].internal}"
 
     def _describe(self, node: int) -> str:
         return f"node {node} of Apache Kafka {KAFKA_VERSION} on {HOST}:{self._ports[node - 1].client}"

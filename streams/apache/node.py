@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from streams.apache.users import MECHANISMS
 from streams.loopback import HOST
 
 __all__ = ["ClientSecurity", "NodePorts", "log4j_properties", "node_name", "node_properties"]
@@ -28,7 +29,7 @@ class ClientSecurity(NamedTuple):
     """What clients are asked for.
 
     protocol: SSL, SASL_PLAINTEXT or SASL_SSL. users: by name, with their passwords; they may use PLAIN and
-    SCRAM-SHA-512. key_file: PEM with the node's private key (PKCS 8) and its certificates; ca_file: PEM of
+    SCRAM. key_file: PEM with the node's private key (PKCS 8) and its certificates; ca_file: PEM of
     the authorities that client certificates are checked against; if there is one, clients must show one.
     """
 
@@ -97,10 +98,12 @@ def _security_properties(security: ClientSecurity) -> dict[str, str]:
         module = "org.apache.kafka.common.security"
         prefix = "listener.name.client"
         properties |= {
-            "sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-512",
+            "sasl.enabled.mechanisms": ",".join(["PLAIN", *MECHANISMS]),
             f"{prefix}.plain.sasl.jaas.config": f"{module}.plain.PlainLoginModule required {users};",
-            f"{prefix}.scram-sha-512.sasl.jaas.config": f"{module}.scram.ScramLoginModule required;",
         }
+        for mechanism in MECHANISMS:
+            name = f"{prefix}.{mechanism.lower()}.sasl.jaas.config"
+            properties[name] = f"{module}.scram.ScramLoginModule required;"
     if security.key_file is not None:
         properties |= {"ssl.keystore.type": "PEM", "ssl.keystore.location": str(security.key_file)}
     if security.ca_file is not None:
