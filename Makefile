@@ -8,7 +8,7 @@ STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint types format bench-quality bench-assignment fit requirements clean
+.PHONY: help setup demo test lint types format bench-quality bench-assignment faults fit requirements clean
 
 help: ## List these commands
 	@echo "narrawatch: notices new narratives in comment sections as they appear"
@@ -41,6 +41,10 @@ bench-quality: setup ## Compare with other clusterers on labelled streams; renew
 
 bench-assignment: setup ## Measure how fast claims are assigned to narratives (ten minutes or more)
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.bench.assignment $(BENCH)
+
+faults: setup ## Break brokers and workers, and count what is lost (half an hour)
+	@.ci/system-packages
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.faults $(FAULTS)
 
 fit: setup ## Fit the judge of substance and stance anew to the labelled worlds (minutes)
 	$(BIN)/python -m tests.bench.judge --write
