@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Iterable, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, cast
 
 from aiokafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
 from faust import App
@@ -52,9 +52,10 @@ class FaustOutlet:
     async def send(self, output: Output) -> Awaitable[object]:
         """See `Outlet`."""
         producer = await self._app.maybe_start_producer()
-        return await producer.send(
+        sent = await producer.send(
             self._names[output.topic], output.key, output.value, partition=None, timestamp=None, headers=None
         )
+        return cast("Awaitable[object]", sent)
 
 
 def letter_output(letter: DeadLetter) -> Output:
