@@ -9,7 +9,7 @@ are compared.
 """
 
 import heapq
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import msgspec
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from models.representation import mirrored
 from models.sketch import Sketch
 
-__all__ = ["CentroidState", "Centroids"]
+__all__ = ["CentroidState", "Centroids", "KeptSums"]
 
 _FIRST_CAPACITY = 64
 _EXACT_UP_TO = 1_024  # narratives: so many are compared without a sketch, as fast as with one
@@ -27,17 +27,21 @@ _NONE = -1
 _NEVER = np.float32(-2.0)  # below any mean of inner products
 
 
+class KeptSums(msgspec.Struct, frozen=True):
+    """What has left the window of a narrative's sum, and its slot. Numbers are little endian float32."""
+
+    slot: int
+    seen_ms: int
+    size: float
+    total: bytes
+
+
 class CentroidState(msgspec.Struct, frozen=True):
-    """The arrays of `Centroids`, little endian, one entry a slot."""
+    """What changes with every claim: the sums of narratives with claims in the window, (uid, size, sum)."""
 
     next_uid: int
-    sums: bytes
-    sizes: bytes
-    settled_sums: bytes
-    settled_sizes: bytes
-    active: bytes
-    seen_ms: bytes
-    uids: bytes
+    used: int
+    active: list[tuple[int, float, bytes]]
 
 
 class Centroids:
@@ -252,6 +256,14 @@ class Centroids:
         uids = self._uids[: self._used]
         return sorted(uids[(uids != _NONE) & (self._seen_ms[: self._used] < before_ms)].tolist())
 
+    def least_recent(self, count: int) -> list[int]:
+        """The uids of those that were not seen for longest; none for a count below one."""
+        if count < 1:
+            return []
+        slots = np.flatnonzero(self._uids[: self._used] != _NONE)
+        oldest = slots[np.lexsort((self._uids[slots], self._seen_ms[slots]))[:count]]
+        return sorted(self._uids[oldest].tolist())
+
     def _take_slot(self) -> int:
         if self._free:
             return heapq.heappop(self._free)
@@ -273,37 +285,54 @@ class Centroids:
         self._seen_ms = np.append(self._seen_ms, np.zeros(more, dtype=np.int64))
         self._uids = np.append(self._uids, np.full(more, _NONE, dtype=np.int64))
 
-    def state(self) -> CentroidState:
-        """Everything that changes, to be given to `load`."""
-        used = self._used
-        return CentroidState(
-            next_uid=self._next_uid,
-            sums=self._sums[:used].astype("<f4").tobytes(),
-            sizes=self._sizes[:used].astype("<f4").tobytes(),
-            settled_sums=self._settled_sums[:used].astype("<f4").tobytes(),
-            settled_sizes=self._settled_sizes[:used].astype("<f4").tobytes(),
-            active=self._active[:used].tobytes(),
-            seen_ms=self._seen_ms[:used].astype("<i8").tobytes(),
-            uids=self._uids[:used].astype("<i8").tobytes(),
+    def kept(self, uid: int) -> KeptSums:
+        """What of one narrative stays the same from claim to claim: see `state`."""
+        slot = self._slot_of[uid]
+        return KeptSums(
+            slot,
+            int(self._seen_ms[slot]),
+            float(self._settled_sizes[slot]),
+            self._settled_sums[slot].astype("<f4").tobytes(),
         )
 
-    def load(self, state: CentroidState) -> None:
-        """Take over what `state` returned.  Raises ValueError when the dimensions differ."""
-        uids = np.frombuffer(state.uids, dtype="<i8")
-        used = len(uids)
-        if len(state.sums) != used * self._dimensions * 4:
+    def state(self) -> CentroidState:
+        """All that changes besides what `kept` returns, to be given to `load`."""
+        active = np.flatnonzero(self._active[: self._used]).tolist()
+        return CentroidState(
+            self._next_uid,
+            self._used,
+            [
+                (int(self._uids[slot]), float(self._sizes[slot]), self._sums[slot].astype("<f4").tobytes())
+                for slot in active
+            ],
+        )
+
+    def load(self, state: CentroidState, kept: Sequence[tuple[int, KeptSums]]) -> None:
+        """Take over what `state` and, by uid, `kept` returned.  Raises ValueError when it does not fit."""
+        length = self._dimensions * 4
+        if any(len(one.total) != length for _, one in kept):
             raise ValueError(f"the snapshot is of another model: not {self._dimensions} dimensions")
-        self._used, self._next_uid = used, state.next_uid
-        while len(self._sizes) < used:
+        slots = np.array([one.slot for _, one in kept], dtype=np.intp)
+        if len(np.unique(slots)) != len(slots) or (slots >= state.used).any():
+            raise ValueError("the snapshot's pieces do not belong together")
+        self._used, self._next_uid = state.used, state.next_uid
+        while len(self._sizes) < self._used:
             self._grow()
-        self._sums[:used] = np.frombuffer(state.sums, dtype="<f4").reshape(used, self._dimensions)
-        settled = np.frombuffer(state.settled_sums, dtype="<f4").reshape(used, self._dimensions)
-        self._settled_sums[:used] = settled
-        self._sizes[:used] = np.frombuffer(state.sizes, dtype="<f4")
-        self._settled_sizes[:used] = np.frombuffer(state.settled_sizes, dtype="<f4")
-        self._active[:used] = np.frombuffer(state.active, dtype=np.bool_)
-        self._seen_ms[:used] = np.frombuffer(state.seen_ms, dtype="<i8")
-        self._uids[:used] = uids
-        self._slot_of = {uid: slot for slot, uid in enumerate(uids.tolist()) if uid != _NONE}
-        self._free = [slot for slot, uid in enumerate(uids.tolist()) if uid == _NONE]
+        for array in (self._sums, self._sizes, self._settled_sums, self._settled_sizes):
+            array[:] = 0.0
+        self._active[:], self._uids[:] = False, _NONE
+        totals = np.frombuffer(b"".join(one.total for _, one in kept), dtype="<f4")
+        self._settled_sums[slots] = totals.reshape(len(kept), self._dimensions)
+        self._settled_sizes[slots] = [one.size for _, one in kept]
+        self._sums[slots], self._sizes[slots] = self._settled_sums[slots], self._settled_sizes[slots]
+        self._seen_ms[slots] = [one.seen_ms for _, one in kept]
+        self._uids[slots] = [uid for uid, _ in kept]
+        self._slot_of = {uid: one.slot for uid, one in kept}
+        for uid, size, total in state.active:
+            if uid not in self._slot_of:
+                raise ValueError("the snapshot's pieces do not belong together")
+            slot = self._slot_of[uid]
+            self._active[slot], self._sizes[slot] = True, size
+            self._sums[slot] = np.frombuffer(total, dtype="<f4")
+        self._free = sorted(set(range(self._used)) - set(self._slot_of.values()))
         self._sketch = None

@@ -11,7 +11,8 @@ window are grouped anew, and move where they belong. See `models.linkage` for th
 `models.revision` for identities, `models.corroboration` for what convinces, `models.labels` for names.
 """
 
-from collections.abc import Iterable, Sequence
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -26,7 +27,7 @@ from models.corroboration import is_corroborated
 from models.grouping import Grouping, View
 from models.labels import describe
 from models.lexical import terms
-from models.narrative import HELD_BACK, Member, Narrative, key_of, member_of
+from models.narrative import FACET, HELD_BACK, Facet, Member, Narrative, Said, key_of, member_of
 from models.outcome import (
     Assignment,
     Event,
@@ -44,7 +45,19 @@ from models.parts import Parts
 from models.prose import is_prose
 from models.representation import Representation
 from models.revision import homes, main_owner
-from models.snapshot import Snapshot, SnapshotError, pack, unpack
+from models.seen import DELETED, SeenChunk, SeenComments
+from models.snapshot import (
+    CORE,
+    NARRATIVE,
+    SEEN,
+    Changes,
+    Core,
+    Kept,
+    Snapshot,
+    SnapshotError,
+    pack,
+    unpack,
+)
 from models.types import Claim, unpack_vectors
 from models.watches import Watch, best_match
 from models.window import Window
@@ -95,18 +108,37 @@ class Engine:
         self._grouping = Grouping(self._centroids, self._parts, self.parameters)
         self._window = Window()
         self._founded: dict[int, int] = {}  # rank of a claim of the window to the narratives it founded
-        self._seen: dict[int, int] = {}  # comment key to the event time it was seen at, oldest first
+        self._seen = SeenComments(self.parameters.remember_comments)
         self._clock = EventClock()
         self._swept_ms = self._reviewed_ms = self._revised_ms = 0
         self._unreviewed = self._unrevised = 0
         self._outcome = Outcome()
         self._changed: dict[int, None] = {}
+        self._unsaved: dict[int, None] = {}  # narratives that differ from what `changes` last gave
+        self._gone: list[int] = []
 
     def observe(self, comments: Iterable[Sequence[Claim]]) -> Outcome:
-        """Judge the claims of some comments, in stream order; an item holds the claims of one comment."""
+        """Judge the claims of some comments, in stream order; an item holds the claims of one comment.
+
+        A comment that was seen before, and now says something else, was edited: it replaces what it was.
+        """
         for claims in comments:
             if claims:
                 self._observe_comment(claims)
+        return self._hand_out()
+
+    def withdraw(self, source: str, comment_id: str) -> Outcome:
+        """A comment was deleted: its mentions do not count any more. Those not seen yet count when they come.
+
+        What it said stays in the means and weights, as far as its claims have left the window.
+        """
+        key = key_of(source, comment_id)
+        if self._seen.digest(key) == DELETED:
+            self._outcome.duplicates += 1
+        else:
+            self._withdraw(source, comment_id)
+            self._seen.put(key, DELETED, self._clock.now_ms or 0)
+            self._outcome.deleted += 1
         return self._hand_out()
 
     def narratives(self) -> list[NarrativeView]:
@@ -130,6 +162,7 @@ class Engine:
         for uid in changed:
             if uid in self._narratives:
                 outcome.changed[self._narratives[uid].narrative_id] = self._narratives[uid].view()
+        self._unsaved |= changed
         return outcome
 
     # -- one comment ---------------------------------------------------------------------------------------
@@ -137,11 +170,15 @@ class Engine:
     def _observe_comment(self, claims: Sequence[Claim]) -> None:
         first = claims[0]
         key = key_of(first.source, first.comment_id)
-        if key in self._seen:
+        known, digest = self._seen.digest(key), _digest(claims)
+        if known == digest:
             self._outcome.duplicates += 1
             return
+        if known not in (None, DELETED):
+            self._withdraw(first.source, first.comment_id)
+            self._outcome.edited += 1
         now = self._clock.advance(first.created_at_ms, first.author or str(key))
-        self._seen[key] = now
+        self._seen.put(key, digest, now)
         at = now if first.created_at_ms is None else min(first.created_at_ms, now)
         self._sweep(now)
         for claim in claims:
@@ -349,13 +386,33 @@ class Engine:
             rest = stay.get(key)
             if rest is None:
                 withdrawn = _mention(narrative.narrative_id, left[0], retroactive=True)
-                self._outcome.mentions.append(msgspec.structs.replace(withdrawn, withdrawn=True))
+                self._outcome.mentions.append(msgspec.structs.replace(withdrawn, text="", withdrawn=True))
             else:
                 narrative.add(rest[0])
                 self._outcome.mentions.append(_mention(narrative.narrative_id, rest[0], retroactive=True))
         narrative.resample([member for staying in stay.values() for member in staying])
         self._changed[uid] = None
         self._label(narrative)
+
+    def _withdraw(self, source: str, comment_id: str) -> None:
+        """Forget what a comment said. The sums of narratives follow at the next review."""
+        key = key_of(source, comment_id)
+        members, owners = self._window.members, self._window.owners
+        places = [place for place, member in enumerate(members) if member.key == key]
+        left: dict[int, list[int]] = {}
+        for place in places:
+            if owners[place] != HELD_BACK:
+                left.setdefault(owners[place], []).append(place)
+            owners[place] = HELD_BACK
+            self._assign(members[place].at_similarity(0.0), None)
+        for uid, own in left.items():
+            self._take_out(uid, own)
+        self._window.drop(set(places))
+        for narrative in self._narratives.values():
+            if key in narrative.comments:
+                self._outcome.mentions.append(_withdrawn(narrative, comment_id, narrative.withdraw(key)))
+                self._changed[narrative.uid] = None
+                self._label(narrative)
 
     def _unite(self, uids: list[int], at: int) -> int:
         """Merge narratives that have become one; the oldest keeps its identity."""
@@ -370,6 +427,7 @@ class Engine:
             self._parts.merge(keep.uid, gone.uid)
             self._window.hand_over(gone.uid, keep.uid)
             del self._narratives[gone.uid]
+            self._gone.append(gone.uid)
             self._changed[keep.uid] = None
         return keep.uid
 
@@ -424,6 +482,7 @@ class Engine:
                 self._centroids.settle(owner, view.rows[place])
                 self._parts.settle(thread, owner, view.plain[place], view.inside[place])
                 self._narratives[owner].settle(members[place])
+                self._unsaved[owner] = None
         self._window.drop_oldest(over)
         if over:
             self._forget_founders()
@@ -458,8 +517,9 @@ class Engine:
         )
 
     def _label(self, narrative: Narrative) -> None:
-        if not narrative.sample:
-            return  # all that was known in full was taken back: the next claims bring a new label
+        if not narrative.sample:  # all that was known in full was taken back: the next claims bring a label
+            narrative.quotes, narrative.representative = [], ""
+            return
         representation = self._representation
         found = describe(narrative.sample, representation.lexical.rarity, representation.means.mean)
         narrative.label, narrative.keywords = found.label, found.keywords
@@ -502,11 +562,13 @@ class Engine:
                 quiet = {"quiet_hours": float(self.parameters.fade_after_hours)}
                 self._tell(EventType.FADED, narrative, now, quiet)
         forget_ms = now - self.parameters.forget_after_hours * _HOUR_MS
-        forgotten = self._centroids.idle_since(forget_ms)
+        too_many = len(self._narratives) - self.parameters.hot_narratives
+        forgotten = sorted({*self._centroids.idle_since(forget_ms), *self._centroids.least_recent(too_many)})
         for uid in forgotten:
             self._parts.drop(uid)
             self._outcome.retired.append(self._narratives.pop(uid).narrative_id)
             self._centroids.drop(uid)
+        self._gone += forgotten
         self._window.forget(set(forgotten), forget_ms)
         self._forget_founders()
         self._context.forget(forget_ms)
@@ -517,65 +579,121 @@ class Engine:
         self._founded = {rank: times for rank, times in self._founded.items() if rank in ranks}
 
     def _forget_comments(self, before_ms: int) -> None:
-        expired = []
-        for key, seen_ms in self._seen.items():
-            if seen_ms >= before_ms:
-                break
-            expired.append(key)
-        for key in expired:
-            del self._seen[key]
+        keys = self._seen.forget(before_ms)
+        if keys:
+            for uid, narrative in self._narratives.items():
+                if narrative.let_go(keys):
+                    self._unsaved[uid] = None
 
     # -- state ---------------------------------------------------------------------------------------------
 
     def snapshot(self) -> bytes:
         """All that the future depends on; an engine of equal settings continues from it identically."""
-        lexical = self._representation.lexical
-        return pack(
-            Snapshot(
-                clock=self._clock,
-                swept_ms=self._swept_ms,
-                reviewed_ms=self._reviewed_ms,
-                unreviewed=self._unreviewed,
-                founded=self._founded,
-                revised_ms=self._revised_ms,
-                unrevised=self._unrevised,
-                means=self._representation.means.state(),
-                threads=list(self._context.sizes.items()),
-                thread_means=self._context.state(),
-                parts=self._parts.state(),
-                usual={k: v.astype("<f4").tobytes() for k, v in self._representation.usual.items()},
-                documents=lexical.documents,
-                frequencies=lexical.frequencies.astype("<i4").tobytes(),
-                centroids=self._centroids.state(),
-                narratives=list(self._narratives.values()),
-                window=self._window.state(),
-                seen=list(self._seen.items()),
-            )
-        )
+        kept = [self._kept(uid) for uid in sorted(self._narratives)]
+        return pack(Snapshot(core=self._core(), narratives=kept, seen=self._seen.state()))
 
     def restore(self, snapshot: bytes) -> None:
         """Continue from what `snapshot` returned.  Raises SnapshotError for anything else."""
-        state = unpack(snapshot)
+        state = unpack(snapshot, Snapshot)
+        self._load(state.core, state.narratives, state.seen)
+
+    def changes(self, *, everything: bool = False) -> Changes:
+        """What differs from the last call, in pieces that replace one another: see `restore_pieces`.
+
+        everything: all pieces, also those that are the same.
+        """
+        changed, self._unsaved = dict.fromkeys(self._narratives) if everything else self._unsaved, {}
+        gone, self._gone = self._gone, []
+        chunks, chunks_gone = self._seen.changes()
+        if everything:
+            chunks = self._seen.state()
+        pieces = {CORE: pack(self._core())}
+        pieces |= {f"{NARRATIVE}{uid}": pack(self._kept(uid)) for uid in changed if uid in self._narratives}
+        pieces |= {f"{SEEN}{chunk.number}": pack(chunk) for chunk in chunks}
+        dropped = [*(f"{NARRATIVE}{uid}" for uid in gone), *(f"{SEEN}{number}" for number in chunks_gone)]
+        return Changes(pieces, dropped)
+
+    def restore_pieces(self, pieces: Mapping[str, bytes]) -> None:
+        """Continue from the last of each piece that `changes` returned and did not drop later.
+
+        Raises SnapshotError for anything else.
+        """
+        if CORE not in pieces:
+            raise SnapshotError("the core of the engine's state is missing")
+        kept = [unpack(piece, Kept) for name, piece in pieces.items() if name.startswith(NARRATIVE)]
+        chunks = [unpack(piece, SeenChunk) for name, piece in pieces.items() if name.startswith(SEEN)]
+        self._load(unpack(pieces[CORE], Core), sorted(kept, key=lambda one: one.narrative.uid), chunks)
+
+    def _kept(self, uid: int) -> Kept:
+        return Kept(self._narratives[uid], self._centroids.kept(uid))
+
+    def _core(self) -> Core:
+        lexical = self._representation.lexical
+        return Core(
+            clock=self._clock,
+            swept_ms=self._swept_ms,
+            reviewed_ms=self._reviewed_ms,
+            unreviewed=self._unreviewed,
+            founded=self._founded,
+            revised_ms=self._revised_ms,
+            unrevised=self._unrevised,
+            means=self._representation.means.state(),
+            threads=list(self._context.sizes.items()),
+            thread_means=self._context.state(),
+            parts=self._parts.state(),
+            usual={k: v.astype("<f4").tobytes() for k, v in self._representation.usual.items()},
+            documents=lexical.documents,
+            frequencies=zlib.compress(lexical.frequencies.astype("<i4").tobytes(), level=1),
+            centroids=self._centroids.state(),
+            window=self._window.state(),
+        )
+
+    def _load(self, core: Core, kept: Sequence[Kept], seen: Iterable[SeenChunk]) -> None:
         try:
-            self._representation.means.load(state.means)
-            self._centroids.load(state.centroids)
-            self._parts.load(state.parts)
-        except ValueError as error:
+            self._representation.means.load(core.means)
+            self._centroids.load(core.centroids, [(one.narrative.uid, one.sums) for one in kept])
+            self._parts.load(core.parts)
+            frequencies = np.frombuffer(zlib.decompress(core.frequencies), dtype="<i4")
+        except (ValueError, zlib.error) as error:
             raise SnapshotError(str(error)) from error
-        self._representation.lexical.documents = state.documents
-        self._representation.lexical.frequencies = np.frombuffer(state.frequencies, dtype="<i4").copy()
-        self._context.sizes = dict(state.threads)
-        self._context.load(state.thread_means)
+        self._representation.lexical.documents = core.documents
+        self._representation.lexical.frequencies = frequencies.copy()
+        self._context.sizes = dict(core.threads)
+        self._context.load(core.thread_means)
         self._representation.usual = {
-            language: np.frombuffer(raw, dtype="<f4").copy() for language, raw in state.usual.items()
+            language: np.frombuffer(raw, dtype="<f4").copy() for language, raw in core.usual.items()
         }
-        self._narratives = {narrative.uid: narrative for narrative in state.narratives}
-        self._window.load(state.window)
-        self._founded = dict(state.founded)
-        self._seen = dict(state.seen)
-        self._clock, self._swept_ms = state.clock, state.swept_ms
-        self._reviewed_ms, self._unreviewed = state.reviewed_ms, state.unreviewed
-        self._revised_ms, self._unrevised = state.revised_ms, state.unrevised
+        self._narratives = {one.narrative.uid: one.narrative for one in kept}
+        self._window.load(core.window)
+        self._founded = dict(core.founded)
+        self._seen.load(seen)
+        self._clock, self._swept_ms = core.clock, core.swept_ms
+        self._reviewed_ms, self._unreviewed = core.reviewed_ms, core.unreviewed
+        self._revised_ms, self._unrevised = core.revised_ms, core.unrevised
+
+
+def _digest(claims: Sequence[Claim]) -> int:
+    """What a comment says, in 32 bits, never that of a deleted one."""
+    return max(1, zlib.crc32("\x1f".join(claim.text for claim in claims).encode("utf-8", "surrogatepass")))
+
+
+def _withdrawn(narrative: Narrative, comment_id: str, said: Said) -> Mention:
+    """The end of a mention of which only the facets are known."""
+    facets = said.facet.split(FACET)
+    return Mention(
+        narrative_id=narrative.narrative_id,
+        source=facets[Facet.SOURCE],
+        comment_id=comment_id,
+        n=0,
+        text="",
+        author="",
+        thread=facets[Facet.THREAD],
+        language=facets[Facet.LANGUAGE],
+        at=instant(narrative.last_ms),
+        similarity=0.0,
+        retroactive=True,
+        withdrawn=True,
+    )
 
 
 def _mention(narrative_id: str, member: Member, *, retroactive: bool) -> Mention:

@@ -6,12 +6,14 @@ into a table of document frequencies, and with a random sign into a short dense 
 not grow with the vocabulary (feature hashing: Weinberger et al. 2009).
 """
 
+import math
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 __all__ = ["LEXICAL_DIMENSIONS", "LexicalView", "Terms", "fold", "shingles", "terms", "word_hashes", "words"]
@@ -134,17 +136,11 @@ class LexicalView:
         self.documents += 1
 
     def rows(self, texts: Sequence[Terms]) -> NDArray[np.float32]:
-        """Vectors of texts by today's frequencies: (n, LEXICAL_DIMENSIONS), unit length or zero."""
-        lengths = [len(text.slots) for text in texts]
-        places = np.repeat(np.arange(len(texts)) * LEXICAL_DIMENSIONS, lengths)
-        places += np.concatenate([text.buckets for text in texts])
+        """Vectors of n texts (at least one) by today's frequencies: (n, LEXICAL_DIMENSIONS), unit or zero."""
+        ends = np.cumsum([len(text.slots) for text in texts])
         weights = np.concatenate([text.weights for text in texts])
         weights = weights * self._salience(np.concatenate([text.slots for text in texts]))
-        flat = np.bincount(places, weights=weights, minlength=len(texts) * LEXICAL_DIMENSIONS)
-        rows = flat.reshape(len(texts), LEXICAL_DIMENSIONS)
-        norms = np.sqrt(np.einsum("ij,ij->i", rows, rows))
-        unit: NDArray[np.float32] = (rows / np.where(norms > 0.0, norms, 1.0)[:, None]).astype(np.float32)
-        return unit
+        return _spread(ends, np.concatenate([text.buckets for text in texts]), weights)
 
     def rarity(self, tokens: list[str]) -> NDArray[np.float64]:
         """Inverse document frequency of folded words, natural logarithm, at least 0."""
@@ -160,3 +156,24 @@ class LexicalView:
         total = self.documents + self._ordinary_documents
         idf: NDArray[np.float64] = np.maximum(np.log((total + 1.0) / (seen + 0.5)), 0.0)
         return idf
+
+
+@njit(cache=True)
+def _spread(
+    ends: NDArray[np.int64], buckets: NDArray[np.int32], weights: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """Sums of weights by bucket, of unit length. The terms of text i are those before ends[i].
+
+    Compiled, because it is done for every claim of the window at every review.
+    """
+    rows = np.empty((len(ends), LEXICAL_DIMENSIONS), dtype=np.float32)
+    row = np.empty(LEXICAL_DIMENSIONS)
+    term = 0
+    for text in range(len(ends)):
+        row[:] = 0.0
+        while term < ends[text]:
+            row[buckets[term]] += weights[term]
+            term += 1
+        length = math.sqrt(np.sum(row * row))
+        rows[text] = row / (length if length > 0.0 else 1.0)
+    return rows

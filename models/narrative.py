@@ -6,7 +6,7 @@ when it leaves hot state. A mention can be taken back as long as its claims are 
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from enum import IntEnum
 from typing import NamedTuple, TypeVar
 
@@ -17,7 +17,7 @@ from models.lexical import shingles
 from models.outcome import Kind, NarrativeView, Quote, Stance, State, instant
 from models.types import Claim
 
-__all__ = ["HELD_BACK", "Facet", "Member", "Narrative", "Voice", "key_of", "member_of"]
+__all__ = ["FACET", "HELD_BACK", "Facet", "Member", "Narrative", "Said", "Voice", "key_of", "member_of"]
 
 HELD_BACK = -1  # in place of a uid: of no narrative
 SAMPLE_SIZE = 24  # members kept for quotes and labels
@@ -25,7 +25,7 @@ MAX_VOICES = 48  # texts compared for near-copies; later ones count as voices of
 COPY_JACCARD = 0.5  # of three-word runs: a changed word or two, an added sentence, a new emoji
 COPY_MIN_SHINGLES = 5  # shorter texts are alike by chance ("C'est un rachat déguisé.")
 QUOTE_CHARS = 280
-_FACET = "\x1f"
+FACET = "\x1f"  # between the parts of a facet key
 CAMPAIGN_SHARE = 0.5
 CAMPAIGN_AUTHORS = 4  # one quotation of a comment, or two, is conversation
 
@@ -158,6 +158,7 @@ class Narrative(msgspec.Struct):
     settled_first_ms: int = 0  # of mentions that have left the window; 0 without any
     settled_last_ms: int = 0
     comments: dict[int, Said] = {}  # by key
+    older_mentions: int = 0  # comments that are counted, and not known by key any more
     facets: dict[str, int] = {}  # facets joined to the number of comments
     authors: dict[int, int] = {}  # keys to the number of comments
     voices: list[Voice] = []
@@ -173,7 +174,7 @@ class Narrative(msgspec.Struct):
     @property
     def mentions(self) -> int:
         """Distinct comments."""
-        return len(self.comments)
+        return len(self.comments) + self.older_mentions
 
     @property
     def copies(self) -> int:
@@ -195,7 +196,7 @@ class Narrative(msgspec.Struct):
         """Take one claim in; False when its comment is counted already."""
         if member.key in self.comments:
             return False
-        facet = _FACET.join((member.source, member.thread, member.language, member.stance or ""))
+        facet = FACET.join((member.source, member.thread, member.language, member.stance or ""))
         self._count(member.key, Said(facet, member.author_key))
         self.first_ms = min(self.first_ms or member.at_ms, member.at_ms)
         self.last_ms = max(self.last_ms, member.at_ms)
@@ -218,6 +219,23 @@ class Narrative(msgspec.Struct):
         if dates:
             self.first_ms, self.last_ms = min(dates), max(dates)
 
+    def withdraw(self, key: int) -> Said:
+        """Forget the mention of a comment whose claims have left the window.  Raises KeyError."""
+        said = self.comments.pop(key)
+        _take_one(self.facets, said.facet)
+        _take_one(self.authors, said.author)
+        self._unhear([shingles(one.text) for one in self.sample if one.key == key], said.author)
+        self.sample = [member for member in self.sample if member.key != key]
+        return said
+
+    def let_go(self, keys: Set[int]) -> bool:
+        """Count these mentions on, and forget which comments they were; returns whether there were any."""
+        old = keys & self.comments.keys()
+        for key in old:
+            del self.comments[key]
+        self.older_mentions += len(old)
+        return bool(old)
+
     def resample(self, members: Iterable[Member]) -> None:
         """Fill the sample again after mentions were taken back. members: of this narrative, in the window."""
         self._keep([member for member in members if member.key in self.comments])
@@ -237,6 +255,7 @@ class Narrative(msgspec.Struct):
         for voice in other.voices:
             self._hear(voice.signature, voice.copies, voice.authors)
         self.further_voices += other.further_voices
+        self.older_mentions += other.older_mentions
         self._keep(other.sample)
         self.aliases += [other.narrative_id, *other.aliases]
 
@@ -268,7 +287,7 @@ class Narrative(msgspec.Struct):
         """Mentions by source, thread or language, most first."""
         found: Counter[str] = Counter()
         for key, count in self.facets.items():
-            found[key.split(_FACET)[facet]] += count
+            found[key.split(FACET)[facet]] += count
         return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
 
     def _judged(self, stance: Stance) -> int | None:
@@ -295,16 +314,18 @@ class Narrative(msgspec.Struct):
         else:
             self.further_voices += copies
 
-    def _unhear(self, signatures: Iterable[frozenset[int]], author: int) -> None:
-        """One of these was heard from that author; which claim of a comment made the mention is not kept."""
-        for signature in signatures:
-            for place, voice in enumerate(self.voices):
-                if author in voice.authors and voice.says(signature):
-                    voice.copies -= 1
-                    _take_one(voice.authors, author)
-                    if not voice.copies:
-                        del self.voices[place]
-                    return
+    def _unhear(self, signatures: Sequence[frozenset[int]], author: int) -> None:
+        """One of these was heard from that author; which claim of a comment made the mention is not kept.
+
+        signatures: empty where the text is not known any more.
+        """
+        for place, voice in enumerate(self.voices):
+            if author in voice.authors and (not signatures or any(map(voice.says, signatures))):
+                voice.copies -= 1
+                _take_one(voice.authors, author)
+                if not voice.copies:
+                    del self.voices[place]
+                return
         self.further_voices = max(0, self.further_voices - 1)
 
     def _keep(self, members: Iterable[Member]) -> None:

@@ -90,7 +90,8 @@ class Mention(msgspec.Struct, frozen=True, kw_only=True):
     """A comment that makes a narrative: one a comment and narrative, however many of its claims do.
 
     The last that is said of a comment and a narrative holds, where a narrative that merged counts as the one
-    it lives on in. A review may find that a claim belongs elsewhere: then the mention is withdrawn.
+    it lives on in. A review may find that a claim belongs elsewhere, a comment may be edited or deleted: then
+    the mention is withdrawn, and bears no text.
     """
 
     narrative_id: str
@@ -170,3 +171,5 @@ class Outcome(msgspec.Struct, kw_only=True):
     retired: list[str] = []  # ids that left hot state: merged into another, or forgotten
     matches: list[WatchMatch] = []
     duplicates: int = 0
+    edited: int = 0  # comments that replaced what they said before
+    deleted: int = 0

@@ -41,7 +41,7 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
     # As few authors as that must be as one at this multiple of the threshold.
     few_factor: float = 1.1
     # Recent claims that are clustered again and again, with today's means and term weights. Clustering is
-    # quadratic in it: 1,024 cost about 50 ms a review.
+    # quadratic in it: a review of 1,024 costs about 50 ms.
     window_claims: int = 1024
     # A review comes after every sixteenth of the window, or after two minutes of event time.
     reviews_per_window: int = 16
@@ -60,8 +60,13 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
     fade_after_hours: int = 72
     # Narratives that have faded leave memory; a claim that returns later starts anew.
     forget_after_hours: int = 14 * 24
+    # Of more narratives than that, those not heard of for longest leave memory earlier. About 40 KB each.
+    hot_narratives: int = 50_000
     # A comment seen again within this time is a duplicate (sources re-deliver hours or days later).
     remember_comments_hours: int = 30 * 24
+    # Of more comments than that the oldest are forgotten earlier (at 50 a second after three hours). About
+    # 150 bytes each.
+    remember_comments: int = 500_000
     # Fading is looked for in steps of event time, so that it costs nothing per comment.
     sweep_minutes: int = 10
 

@@ -21,6 +21,8 @@ __all__ = ["DENSE_SHARE", "LanguageMeans", "Representation", "mirrored"]
 DENSE_SHARE = 0.6  # 0.5 to 0.7 are alike on the development streams; terms or vectors alone are worse
 PRIOR_CLAIMS = 5  # how many claims of the stream weigh as much as the background; more blurs single threads
 _FEW_TEXTS = 10  # the mean of so many texts is believed by half
+_DENSE_SCALE = np.float32(np.sqrt(DENSE_SHARE))
+_LEXICAL_SCALE = np.float32(np.sqrt(1.0 - DENSE_SHARE))
 _NO_DIRECTION = 1e-6  # shorter than this, a centred vector has no direction (the first claim of a stream)
 
 T = TypeVar("T", np.float32, np.float64)
@@ -128,14 +130,11 @@ class Representation:
     ) -> NDArray[np.float32]:
         """What `rows` returns, after learning from these claims what those of each language share."""
         rows = self._plain_rows(languages, vectors, texts, substance)
-        places: dict[str, list[int]] = {}
-        for place, language in enumerate(languages):
-            places.setdefault(language, []).append(place)
-        lexical = rows[:, self.dense : -2]
-        self.usual = {
-            language: lexical[found].sum(axis=0) / np.float32(len(found) + _FEW_TEXTS)
-            for language, found in places.items()
-        }
+        known, codes = _coded(languages)
+        counts = np.bincount(codes).astype(np.float32)
+        belongs = (codes == np.arange(len(known))[:, None]).astype(np.float32)
+        shared = belongs @ rows[:, self.dense : -2] / (counts + np.float32(_FEW_TEXTS))[:, None]
+        self.usual = dict(zip(known, shared, strict=True))
         self._subtract_usual(languages, rows)
         return rows
 
@@ -147,24 +146,33 @@ class Representation:
         substance: NDArray[np.float32],
     ) -> NDArray[np.float32]:
         rows = np.empty((len(texts), self.dimensions), dtype=np.float32)
-        rows[:, : self.dense] = np.sqrt(DENSE_SHARE) * self._centred(languages, vectors)
-        rows[:, self.dense : -2] = np.sqrt(1.0 - DENSE_SHARE) * self.lexical.rows(texts)
+        rows[:, : self.dense] = self._centred(languages, vectors)
+        np.multiply(self.lexical.rows(texts), _LEXICAL_SCALE, out=rows[:, self.dense : -2])
         rows[:, -2], rows[:, -1] = substance, 1.0
         return rows
 
     def _subtract_usual(self, languages: Sequence[str], rows: NDArray[np.float32]) -> None:
         if self.usual:
             none = np.zeros(LEXICAL_DIMENSIONS, dtype=np.float32)
-            rows[:, self.dense : -2] -= np.stack([self.usual.get(language, none) for language in languages])
+            known, codes = _coded(languages)
+            rows[:, self.dense : -2] -= np.stack([self.usual.get(one, none) for one in known])[codes]
 
     def _centred(self, languages: Sequence[str], vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        known = sorted(set(languages))
-        means = np.stack([self.means.mean(language) for language in known])
-        centred = vectors - means[[known.index(language) for language in languages]]
-        norms = np.sqrt(np.einsum("ij,ij->i", centred, centred))
-        scale = np.where(norms > _NO_DIRECTION, 1.0 / np.maximum(norms, _NO_DIRECTION), 0.0)
-        unit: NDArray[np.float32] = (centred * scale[:, None]).astype(np.float32)
-        return unit
+        """Vectors less their language's mean, (n, dense): as long as the dense share, or zero."""
+        known, codes = _coded(languages)
+        means = np.stack([self.means.mean(language) for language in known]).astype(np.float32)
+        centred: NDArray[np.float32] = vectors - means[codes]
+        lengths = np.sqrt(np.vecdot(centred, centred))
+        scale = np.where(lengths > _NO_DIRECTION, _DENSE_SCALE / np.maximum(lengths, _NO_DIRECTION), 0.0)
+        centred *= scale.astype(np.float32)[:, None]
+        return centred
+
+
+def _coded(languages: Sequence[str]) -> tuple[list[str], NDArray[np.intp]]:
+    """The distinct languages, sorted, and for each claim which of them is its own."""
+    known = sorted(set(languages))
+    code = {language: number for number, language in enumerate(known)}
+    return known, np.array([code[language] for language in languages], dtype=np.intp)
 
 
 def mirrored(rows: NDArray[T]) -> NDArray[T]:

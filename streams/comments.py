@@ -4,9 +4,10 @@
 can be decided from the bytes alone; whether a date lies in the future of its arrival is asked of
 `believable_time`, what remains of a text without its markup of `models.text`.
 
-Fields: `id` and `text` are required; `thread`, `thread_title`, `source`, `author`, `created_at`, `parent`,
-`lang`, `desk`, `permalink` are optional, and null is the same as absent. Identifiers may be numbers.
-Unknown fields are ignored, so that a source may send more than is read here.
+Fields: `id` is required, and `text` unless `deleted` is true: such a record says that the comment is gone at
+its source. One with another text than before says that it was edited. `thread`, `thread_title`, `source`,
+`author`, `created_at`, `parent`, `lang`, `desk`, `permalink` are optional, and null is the same as absent.
+Identifiers may be numbers. Unknown fields are ignored, so that a source may send more than is read here.
 """
 
 import hashlib
@@ -47,7 +48,7 @@ class Comment(msgspec.Struct, frozen=True, kw_only=True):
     """One post by one author in one thread, valid but not yet cleaned. Times are epoch ms, UTC."""
 
     id: str
-    text: str  # as the source sent it: markup, control characters and all
+    text: str  # as the source sent it: markup, control characters and all; "" of a deleted one
     thread: str = ""
     thread_title: str = ""
     source: str = ""
@@ -58,13 +59,14 @@ class Comment(msgspec.Struct, frozen=True, kw_only=True):
     lang: str = ""  # primary subtag as the source claims it, lower case; a hint only
     desk: str = ""  # "": the desk of the settings
     permalink: str = ""  # http or https, or "": it becomes a link on a page
+    deleted: bool = False  # the source has it no more
 
 
 class _Wire(msgspec.Struct, kw_only=True, omit_defaults=True):
     """The JSON object before it is judged."""
 
     id: str | int
-    text: str
+    text: str | None = None
     thread: str | int | None = None
     thread_title: str | None = None
     source: str | None = None
@@ -74,6 +76,7 @@ class _Wire(msgspec.Struct, kw_only=True, omit_defaults=True):
     lang: str | None = None
     desk: str | None = None
     permalink: str | None = None
+    deleted: bool | None = None
 
 
 COMMENT_FIELDS = frozenset(_Wire.__struct_fields__)  # what a source may send
@@ -91,12 +94,15 @@ def decode_comment(raw: bytes, max_bytes: int) -> Comment:
     if len(raw) > max_bytes:
         raise RejectedComment(RejectReason.TOO_LARGE, f"{len(raw)} bytes, allowed are {max_bytes}")
     wire = _parse(raw)
-    if not any(character.isprintable() and character != " " for character in wire.text):
+    text = "" if wire.deleted else wire.text
+    if text is None:
+        raise RejectedComment(RejectReason.INVALID_RECORD, "Object missing required field `text`")
+    if not wire.deleted and not any(one.isprintable() and one != " " for one in text):
         raise RejectedComment(RejectReason.EMPTY_TEXT, "text has no visible character")
     created_at_ms, date_rejected = _epoch_ms(wire.created_at)
     return Comment(
         id=_identifier("id", wire.id, printable=True),
-        text=wire.text,
+        text=text,
         thread=_identifier("thread", wire.thread),
         thread_title=_CONTROL.sub(" ", wire.thread_title or "").strip()[:_MAX_TITLE_CHARACTERS],
         source=_identifier("source", wire.source),
@@ -107,6 +113,7 @@ def decode_comment(raw: bytes, max_bytes: int) -> Comment:
         lang=_language(wire.lang),
         desk=_desk(wire.desk),
         permalink=_link(wire.permalink),
+        deleted=bool(wire.deleted),
     )
 
 
@@ -190,6 +197,7 @@ def encode_comment(comment: Comment) -> bytes:
         lang=comment.lang or None,
         desk=comment.desk or None,
         permalink=comment.permalink or None,
+        deleted=comment.deleted or None,
     )
     return _encoder.encode(wire)
 

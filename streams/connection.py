@@ -1,16 +1,18 @@
 """How clients outside Faust reach the broker: one place for addresses, security and time limits.
 
-`streams.faust_options` says the same to Faust. Nothing here opens a connection but `open_admin` and
+`streams.faust_options` says the same to Faust. Nothing here opens a connection but `ask_admin` and
 `open_consumer`.
 """
 
+import importlib
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from kafka import KafkaAdminClient, KafkaConsumer
 from kafka.errors import KafkaError, KafkaTimeoutError
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
 
 from streams.errors import BrokerError, SettingsError
 from streams.records import MAX_LETTER_BYTES
@@ -18,9 +20,10 @@ from streams.settings_fields import Settings
 
 __all__ = [
     "CONNECT_TIMEOUT_SECONDS",
+    "ask_admin",
+    "async_client_options",
     "clear_broker_errors",
     "client_options",
-    "open_admin",
     "open_consumer",
     "producer_options",
     "tls_context",
@@ -31,6 +34,9 @@ _REQUEST_TIMEOUT_MS = 10_000
 _DELIVERY_TIMEOUT_MS = 30_000
 _BATCH_BYTES = 64 * 1024
 _LINGER_MS = 5
+_ASK_AGAIN_SECONDS = 0.3
+
+T = TypeVar("T")
 
 
 def tls_context(settings: Settings) -> ssl.SSLContext | None:
@@ -76,6 +82,24 @@ def client_options(settings: Settings) -> dict[str, Any]:
     return options
 
 
+def async_client_options(settings: Settings) -> dict[str, Any]:
+    """What a client of aiokafka is told, for what kafka-python does not do: see `streams.state_store`."""
+    options: dict[str, Any] = {
+        "bootstrap_servers": settings.kafka_bootstrap.split(","),
+        "client_id": settings.app_id,
+        "security_protocol": settings.kafka_security_protocol,
+        "request_timeout_ms": _REQUEST_TIMEOUT_MS,
+        "ssl_context": tls_context(settings),
+    }
+    if settings.kafka_sasl_password is not None and settings.kafka_security_protocol.startswith("SASL_"):
+        options |= {
+            "sasl_mechanism": settings.kafka_sasl_mechanism,
+            "sasl_plain_username": settings.kafka_sasl_username,
+            "sasl_plain_password": settings.kafka_sasl_password.get_secret_value(),
+        }
+    return options
+
+
 def producer_options(settings: Settings) -> dict[str, Any]:
     """For KafkaProducer: acknowledged by all replicas, in order, compressed, failed within 30 seconds.
 
@@ -107,6 +131,13 @@ def clear_broker_errors(settings: Settings) -> Iterator[None]:
     try:
         yield
     except KafkaTimeoutError as error:
+        # On demand: it costs half a second to import.
+        explain_silence = importlib.import_module("streams.connection_check").explain_silence
+        reason = explain_silence(settings)
+        if reason is not None:
+            raise BrokerError(
+                f"the Kafka broker at {settings.kafka_bootstrap} cannot be used: {reason}"
+            ) from error
         raise BrokerError(
             f"the Kafka broker at {settings.kafka_bootstrap} does not answer:"
             " is it running, and do the kafka_* settings of security match?"
@@ -118,16 +149,29 @@ def clear_broker_errors(settings: Settings) -> Iterator[None]:
         ) from error
 
 
-@contextmanager
-def open_admin(settings: Settings) -> Iterator[KafkaAdminClient]:
-    """An admin client for the block. Raises BrokerError, at the latest after CONNECT_TIMEOUT_SECONDS."""
+def ask_admin(settings: Settings, ask: Callable[[KafkaAdminClient], T]) -> T:
+    """What `ask` returns, which is given an admin client and may be called more than once.
+
+    The client does not go on to another node when the one that it picked is down; asked again, it does.
+    Raises BrokerError, at the latest after CONNECT_TIMEOUT_SECONDS to connect and as many to ask.
+    """
     with clear_broker_errors(settings), KafkaAdminClient(**client_options(settings)) as admin:
-        yield admin
+        retrying = Retrying(
+            retry=retry_if_exception(_may_pass),
+            stop=stop_after_delay(CONNECT_TIMEOUT_SECONDS),
+            wait=wait_fixed(_ASK_AGAIN_SECONDS),
+            reraise=True,
+        )
+        return retrying(ask, admin)
+
+
+def _may_pass(error: BaseException) -> bool:
+    return isinstance(error, KafkaError) and error.retriable and not isinstance(error, KafkaTimeoutError)
 
 
 @contextmanager
 def open_consumer(settings: Settings, **options: Any) -> Iterator[KafkaConsumer]:
-    """A consumer that joins no group unless `options` say so. Raises BrokerError like `open_admin`."""
+    """A consumer that joins no group unless `options` say so. Raises BrokerError like `ask_admin`."""
     configuration = client_options(settings) | {"group_id": None, "enable_auto_commit": False} | options
     with clear_broker_errors(settings):
         consumer = KafkaConsumer(**configuration)

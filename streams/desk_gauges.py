@@ -49,7 +49,9 @@ class DeskGauges:
             if outcome.duplicates:
                 self._metrics.duplicate()
                 continue
-            self._metrics.comment(batch.desk, len(batch.claims))
+            self._metrics.withdrawn(edited=outcome.edited, deleted=outcome.deleted)
+            if not (outcome.edited or outcome.deleted):
+                self._metrics.comment(batch.desk, len(batch.claims))
             for event in outcome.events:
                 self._metrics.event(batch.desk, event.type.value)
             for match in outcome.matches:

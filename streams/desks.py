@@ -15,6 +15,7 @@ from streams.claims_log import ClaimsRecord
 from streams.errors import RejectedComment, RejectReason
 from streams.ordering import PartitionMerge
 from streams.records import ClaimBatch, decode_claims
+from streams.shard_state import PieceName, SavedShard, ShardState, pack_shard
 
 __all__ = ["Observed", "Shard"]
 
@@ -72,8 +73,8 @@ class Shard:
         released = self._merge.push(
             (record.offset, batch),
             partition=batch.partition,
-            created_at_ms=batch.claims[0].created_at_ms,
-            author=batch.claims[0].author,
+            created_at_ms=None if batch.deleted else batch.claims[0].created_at_ms,
+            author="" if batch.deleted else batch.claims[0].author,
             sent_ms=batch.arrival_ms,
             more_to_come=batch.more_to_come,
             now_ms=record.written_ms,
@@ -100,6 +101,50 @@ class Shard:
             _logger.warning("%d records of claims are not of this model: left out", foreign)
         return taken
 
+    def changes(
+        self, model: str, *, everything: bool = False
+    ) -> tuple[dict[PieceName, bytes], list[PieceName]]:
+        """Pieces of the state that differ from the last call, or all; and the names of those that are gone.
+
+        model: whose vectors these are.
+        """
+        held = self._merge.held()
+        state = ShardState(
+            model=model,
+            next_offset=self.next_offset,
+            desks=list(self._engines),
+            merge=self._merge.state(),
+            waiting={serial: offset for serial, (offset, _) in held.items()},
+        )
+        pieces, dropped = pack_shard(state), list[PieceName]()
+        for desk, engine in self._engines.items():
+            changed, gone = engine.changes(everything=everything)
+            pieces |= {PieceName(desk, name): content for name, content in changed.items()}
+            dropped += [PieceName(desk, name) for name in gone]
+        return pieces, dropped
+
+    def restore(self, saved: SavedShard, read: Callable[[int, int], Iterable[ClaimsRecord]]) -> None:
+        """Go on from what was saved. read: claims from the first to before the second offset.
+
+        Raises SnapshotError when it does not fit this program or model; then the shard is of no use.
+        """
+        for desk, pieces in saved.engines.items():
+            self._engines[desk] = self._make_engine(desk)
+            self._engines[desk].restore_pieces(pieces)
+        self.next_offset = saved.state.next_offset
+        serials = {offset: serial for serial, offset in saved.state.waiting.items()}
+        held = {}
+        if serials:
+            for record in read(min(serials), self.next_offset):
+                if record.offset in serials:
+                    held[serials[record.offset]] = (record.offset, decode_claims(record.value))
+        self._merge.load(saved.state.merge, held)
+
+    @property
+    def waiting_offsets(self) -> set[int]:
+        """The records that were taken, and wait to be put in order."""
+        return {offset for offset, _ in self._merge.held().values()}
+
     def narratives(self, desk: str) -> list[NarrativeView]:
         """The narratives of a desk that are in memory."""
         return self._engines[desk].narratives()
@@ -113,12 +158,15 @@ class Shard:
     def _observe(self, offset: int, batch: ClaimBatch) -> Observed:
         if batch.desk not in self._engines:
             self._engines[batch.desk] = self._make_engine(batch.desk)
-        return Observed(offset, batch, self._engines[batch.desk].observe([batch.claims]))
+        engine = self._engines[batch.desk]
+        if batch.deleted:
+            return Observed(offset, batch, engine.withdraw(batch.source, batch.comment_id))
+        return Observed(offset, batch, engine.observe([batch.claims]))
 
     def _check(self, batch: ClaimBatch) -> None:
         """Vectors of another model have no place in this one's space."""
-        if not batch.claims:
-            raise RejectedComment(RejectReason.INVALID_RECORD, "a record of no claims")
+        if bool(batch.claims) == batch.deleted:
+            raise RejectedComment(RejectReason.INVALID_RECORD, "a record without claims")
         wrong = next(
             (len(c.vector) for c in batch.claims if len(c.vector) not in (0, self._vector_bytes)), None
         )

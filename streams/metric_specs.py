@@ -26,6 +26,7 @@ class MetricSpec(NamedTuple):
 # Why no label can grow without bound. A label that is not listed here must not be used.
 LABEL_BOUNDS: Mapping[str, str] = {
     "desk": "the first 100 desks by name, all others as '_other'",
+    "cause": "a fixed set",
     "kind": "a fixed set",
     "label": "one for each narrative_id; at most 120 characters",
     "language": "one for each narrative_id",
@@ -71,6 +72,13 @@ BROKEN_STREAM = MetricSpec(
     "gauge",
     "ratio",
     "How long nearly all comments have been refused for their format: 0 not at all, at 1 the worker stops.",
+)
+COMMENTS_WITHDRAWN = MetricSpec(
+    "narrawatch_comments_withdrawn_total",
+    "counter",
+    "comments",
+    "Comments whose mentions were taken back, because they were edited or deleted.",
+    ("cause",),
 )
 COMMENTS_DUPLICATE = MetricSpec(
     "narrawatch_comments_duplicate_total",
@@ -162,6 +170,7 @@ METRICS: tuple[MetricSpec, ...] = (
     COMMENTS_REJECTED,
     COMMENTS_MALFORMED,
     BROKEN_STREAM,
+    COMMENTS_WITHDRAWN,
     COMMENTS_DUPLICATE,
     DATES_REFUSED,
     EMBED,

@@ -30,6 +30,7 @@ class Metrics:
         self._rejected = _counter(specs.COMMENTS_REJECTED, registry)
         self._malformed = _gauge(specs.COMMENTS_MALFORMED, registry)
         self._broken_stream = _gauge(specs.BROKEN_STREAM, registry)
+        self._withdrawn = _counter(specs.COMMENTS_WITHDRAWN, registry)
         self._duplicates = _counter(specs.COMMENTS_DUPLICATE, registry)
         self._dates_refused = _counter(specs.DATES_REFUSED, registry)
         self._embed = _histogram(specs.EMBED, registry)
@@ -48,6 +49,8 @@ class Metrics:
         for reason in RejectReason:
             # A counter must be there at 0 before it counts, or its first increase is not seen by rate().
             self._rejected.labels(reason=reason.value)
+        for cause in ("edited", "deleted"):
+            self._withdrawn.labels(cause=cause)
         for outcome in RefinementOutcome:
             self._label_refinements.labels(outcome=outcome.value)
 
@@ -63,6 +66,11 @@ class Metrics:
         """A comment was accepted for the first time; claims: how many it makes."""
         self._comments.labels(desk=self.desk(desk)).inc()
         self._claims.labels(desk=self.desk(desk)).inc(claims)
+
+    def withdrawn(self, *, edited: int, deleted: int) -> None:
+        """So many comments said something else before, or are gone."""
+        self._withdrawn.labels(cause="edited").inc(edited)
+        self._withdrawn.labels(cause="deleted").inc(deleted)
 
     def rejected(self, reason: RejectReason) -> None:
         """A comment was put aside."""

@@ -11,12 +11,14 @@ worker that reads the topic again releases the same.
 
 import heapq
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Generic, NamedTuple, TypeVar
 
-from streams.partition_clock import PartitionClock, Timed
+import msgspec
 
-__all__ = ["IDLE_SECONDS", "MAX_WAITING_RECORDS", "PartitionMerge"]
+from streams.partition_clock import PartitionClock, Timed, Undecided
+
+__all__ = ["IDLE_SECONDS", "MAX_WAITING_RECORDS", "MergeState", "PartitionMerge"]
 
 IDLE_SECONDS = 2.0  # silence after which nobody waits for a partition that is up to date
 # A partition that is known to hold more is waited for longer: its worker may be slow, or replaced just now.
@@ -52,6 +54,17 @@ class _Partition(Generic[T]):
         self.clock: PartitionClock[_Arrived[T]] = PartitionClock()
         self.heard_ms = heard_ms
         self.patience_ms = patience_ms
+
+
+class MergeState(msgspec.Struct, frozen=True, kw_only=True):
+    """A merge without its records, which are named by their serials. Times are epoch ms."""
+
+    # number, heard, patience, its clock's time, and the undecided: serial, date, author
+    partitions: list[tuple[int, int, float, float | None, list[tuple[int, int | None, str]]]]
+    waiting: list[tuple[float, int, int]]  # event time, partition, serial
+    arrivals: list[tuple[int, int]]
+    next_serial: int
+    now_ms: int | None
 
 
 class PartitionMerge(Generic[T]):
@@ -118,6 +131,51 @@ class PartitionMerge(Generic[T]):
     def advance(self, now_ms: int) -> list[T]:
         """What is released because time has passed. Releasing in small steps or at once is the same."""
         return self._release(self._now(now_ms))
+
+    def held(self) -> dict[int, T]:
+        """The records that wait, by serial."""
+        undecided = [one.item for place in self._partitions.values() for one in place.clock.undecided]
+        return {one.serial: one.item for one in self._heap} | {one.serial: one.item for one in undecided}
+
+    def state(self) -> MergeState:
+        """Everything but the records, to be given to `load` together with what `held` returns."""
+        return MergeState(
+            partitions=[
+                (
+                    number,
+                    place.heard_ms,
+                    place.patience_ms,
+                    place.clock.now_ms,
+                    [(one.item.serial, one.created_at_ms, one.author) for one in place.clock.undecided],
+                )
+                for number, place in self._partitions.items()
+            ],
+            waiting=[(one.event_ms, one.partition, one.serial) for one in self._heap],
+            arrivals=list(self._arrivals),
+            next_serial=self._serial,
+            now_ms=self._now_ms,
+        )
+
+    def load(self, state: MergeState, held: Mapping[int, T]) -> None:
+        """Go on from a state; records that are not held any more are left out."""
+        self._partitions = {}
+        for number, heard_ms, patience_ms, now_ms, undecided in state.partitions:
+            place = self._partitions[number] = _Partition(heard_ms, patience_ms)
+            place.clock.now_ms = now_ms
+            place.clock.undecided = [
+                Undecided(created_at_ms, author, _Arrived(serial, number, held[serial]))
+                for serial, created_at_ms, author in undecided
+                if serial in held
+            ]
+        self._heap = [
+            _Waiting(event_ms, partition, serial, held[serial])
+            for event_ms, partition, serial in state.waiting
+            if serial in held
+        ]
+        heapq.heapify(self._heap)
+        self._arrivals = deque(state.arrivals)
+        self._waiting = set(self.held())
+        self._serial, self._now_ms = state.next_serial, state.now_ms
 
     def _now(self, now_ms: int) -> int:
         self._now_ms = now_ms if self._now_ms is None else max(self._now_ms, now_ms)

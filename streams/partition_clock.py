@@ -10,7 +10,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 from models.clock import CONFIRMING_AUTHORS, MAX_STEP_MS
 
-__all__ = ["PartitionClock", "Timed"]
+__all__ = ["PartitionClock", "Timed", "Undecided"]
 
 T = TypeVar("T")
 
@@ -22,7 +22,9 @@ class Timed(NamedTuple, Generic[T]):
     item: T
 
 
-class _Undecided(NamedTuple, Generic[T]):
+class Undecided(NamedTuple, Generic[T]):
+    """A record whose date is not believed yet."""
+
     created_at_ms: int | None
     author: str
     item: T
@@ -33,22 +35,22 @@ class PartitionClock(Generic[T]):
 
     def __init__(self) -> None:
         self.now_ms: float | None = None  # None before the first record
-        self._undecided: list[_Undecided[T]] = []
+        self.undecided: list[Undecided[T]] = []
 
     def advance(self, created_at_ms: int | None, author: str, item: T) -> list[Timed[T]]:
         """Take the next record; returns those whose time is decided by it, in their order.
 
         created_at_ms: None when the date is unknown: the record happens when the one before it did.
         """
-        if self._is_leap(created_at_ms) or (self._undecided and created_at_ms is None):
-            self._undecided.append(_Undecided(created_at_ms, author, item))
+        if self._is_leap(created_at_ms) or (self.undecided and created_at_ms is None):
+            self.undecided.append(Undecided(created_at_ms, author, item))
             return self.decide() if self._is_confirmed() else []
         refuted = self._refute()
         return [*refuted, Timed(self._move(created_at_ms), item)]
 
     def decide(self) -> list[Timed[T]]:
         """Believe the earliest of the dates that are undecided; returns the records, in their order."""
-        undecided, self._undecided = self._undecided, []
+        undecided, self.undecided = self.undecided, []
         dates = [one.created_at_ms for one in undecided if one.created_at_ms is not None]
         if dates:
             self.now_ms = min(dates)
@@ -59,7 +61,7 @@ class PartitionClock(Generic[T]):
         ]
 
     def _refute(self) -> list[Timed[T]]:
-        undecided, self._undecided = self._undecided, []
+        undecided, self.undecided = self.undecided, []
         return [Timed(self._move(None), one.item) for one in undecided]
 
     def _is_leap(self, created_at_ms: int | None) -> bool:
@@ -68,7 +70,7 @@ class PartitionClock(Generic[T]):
         return created_at_ms > self.now_ms + MAX_STEP_MS
 
     def _is_confirmed(self) -> bool:
-        authors = {one.author for one in self._undecided if one.created_at_ms is not None}
+        authors = {one.author for one in self.undecided if one.created_at_ms is not None}
         return len(authors) > CONFIRMING_AUTHORS
 
     def _move(self, created_at_ms: int | None) -> float:

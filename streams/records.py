@@ -57,7 +57,8 @@ _MAX_CAUSE_CHARACTERS = 1_000
 class ClaimBatch(msgspec.Struct, frozen=True, kw_only=True):
     """What one comment claims: one record of the `claims` topic, keyed by desk.
 
-    A comment that claims nothing has a record, too: its place tells the reader how far the partition is.
+    A comment that claims nothing has a record, too: its place tells the reader how far the partition is. One
+    that is deleted has no claims: all that it made before is withdrawn.
     """
 
     desk: str
@@ -68,6 +69,7 @@ class ClaimBatch(msgspec.Struct, frozen=True, kw_only=True):
     arrival_ms: int  # when the broker had the comment; epoch ms
     more_to_come: bool = False  # whether its partition held further comments when it was embedded
     claims: list[Claim]
+    deleted: bool = False
 
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,10 +16,9 @@ from models.background import Background, background_of
 from models.embedding import Embedder, load_embedder
 from models.engine import Engine
 from models.language import LanguageDetector
-from models.outcome import NarrativeView
+from models.outcome import NarrativeView, Outcome
 from models.parameters import Parameters, Sensitivity, parameters_for
 from models.preparation import ClaimMaker
-from models.types import Claim
 from models.watches import Watch, make_watch
 from streams.author_key import resolve_author_key
 from streams.errors import InputError, RejectReason
@@ -93,6 +92,19 @@ def replay(settings: Settings, plan: ReplayPlan, *, now_ms: int, progress: Progr
         return run.finish()
 
 
+class _Waiting(NamedTuple):
+    """A comment that waits to be embedded; deleted: source and id of one that is gone."""
+
+    desk: str
+    group: Group
+    deleted: tuple[str, str] | None = None
+
+    @property
+    def call(self) -> tuple[str, tuple[str, str] | None]:
+        """Comments of one desk go to its engine together, but for deletions."""
+        return self.desk, self.deleted
+
+
 class _Desks:
     """The engine of each desk, made when its first comment comes."""
 
@@ -145,7 +157,7 @@ class _Run:
         self._duplicates = 0
         self._rejected: Counter[str] = Counter()
         self._first_rejection = ""
-        self._waiting: list[tuple[str, Group]] = []  # with their desks
+        self._waiting: list[_Waiting] = []
         self._unreported = 0  # records
         self._bytes = 0  # of the records since the last chunk
 
@@ -187,8 +199,13 @@ class _Run:
                 self._reject(item, item.rejection.reason, item.rejection.detail)
             return
         desk = item.comment.desk or self._settings.desk
-        if self._files.has(desk, item.comment.source, item.comment.id):
+        if not self._files.hear(desk, item.comment):
             self._duplicates += 1
+            return
+        if item.comment.deleted:
+            self._files.drop(desk, item.comment.source, item.comment.id)
+            gone = (item.comment.source, item.comment.id)
+            self._waiting.append(_Waiting(desk, Group(self._records, []), gone))
             return
         original = original_of(
             item.comment,
@@ -206,7 +223,7 @@ class _Run:
             self._reject(item, RejectReason.EMPTY_TEXT, "nothing readable is left of the text")
             return
         self._files.add(desk, drafts)
-        self._waiting.append((desk, Group(self._records, drafts)))
+        self._waiting.append(_Waiting(desk, Group(self._records, drafts)))
 
     def _reject(self, item: RawComment, reason: RejectReason, detail: str) -> None:
         self._first_rejection = self._first_rejection or f"{item.place}: {reason}: {detail}"
@@ -219,16 +236,19 @@ class _Run:
 
     def _observe(self) -> None:
         """Embed what waits and let the engines judge it, in stream order across desks."""
-        claims = self._vectors.claims([group for _, group in self._waiting])
-        desks = [desk for desk, _ in self._waiting]
-        for desk, run in groupby(zip(desks, claims, strict=True), key=lambda pair: pair[0]):
-            self._observe_desk(desk, [comment for _, comment in run])
+        claims = self._vectors.claims([one.group for one in self._waiting])
+        runs = groupby(zip(self._waiting, claims, strict=True), key=lambda pair: pair[0].call)
+        for (desk, gone), run in runs:
+            engine = self._desks.engine(desk)
+            if gone is None:
+                self._tell(desk, engine.observe([comment for _, comment in run]))
+            else:
+                self._tell(desk, engine.withdraw(*gone))
         self._waiting.clear()
         self._progress(self._unreported, self._bytes, len(self._files.views))
         self._unreported = self._bytes = 0
 
-    def _observe_desk(self, desk: str, comments: list[list[Claim]]) -> None:
-        outcome = self._desks.engine(desk).observe(comments)
+    def _tell(self, desk: str, outcome: Outcome) -> None:
         for assignment in outcome.assignments:
             self._files.assign(desk, assignment)
         for event in outcome.events:

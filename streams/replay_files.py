@@ -1,12 +1,14 @@
 """The files that a replay writes: all of them or none, and in bounded memory.
 
 What is known only at the end (the narrative of a claim that was held back, the id of one that merged) is kept
-as a few numbers a claim; texts wait in a file. Everything is written in a temporary folder inside the target
+as a few numbers a claim; texts wait in a file. An edited comment is written as it was last, a deleted one not
+at all. Everything is written in a temporary folder inside the target
 and renamed at the end, so that an interrupted replay leaves the files of the one before.
 """
 
 import hashlib
 import tempfile
+import zlib
 from array import array
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -17,6 +19,7 @@ import msgspec
 
 from models.outcome import Assignment, Event, EventType, NarrativeView, Stance, WatchMatch
 from models.preparation import Draft
+from streams.comments import Comment
 from streams.errors import OutputError
 from streams.ingest.base import RawComment
 
@@ -29,6 +32,7 @@ OUTPUT_FILES = (ASSIGNMENTS, EVENTS, NARRATIVES, REJECTED, WATCHES)
 _SIMILARITY_DIGITS = 6
 _EXCERPT_BYTES = 200
 _UNASSIGNED = -1
+_DELETED = 0
 _STANCES = (None, *Stance)
 
 _encode = msgspec.json.Encoder().encode
@@ -87,7 +91,9 @@ class ReplayFiles:
         self._matches = self._open("matches")
         self._events = self._open(EVENTS)
         self._rejected = self._open(REJECTED)
-        self._first_row: dict[int, int] = {}  # of each comment
+        self._first_row: dict[int, int] = {}  # of each comment, as it was last said
+        self._said: dict[int, int] = {}  # digests of comments; _DELETED of deleted ones
+        self._replaced: set[int] = set()  # rows of what was edited or deleted
         self._comment_keys = array("Q")  # of each row, and so on for the next two
         self._narrative = array("l")
         self._similarity = array("d")
@@ -107,23 +113,33 @@ class ReplayFiles:
 
     @property
     def claims(self) -> int:
-        """How many claims have been added."""
+        """How many claims there are, without those that were edited away."""
+        return self._rows - len(self._replaced)
+
+    @property
+    def _rows(self) -> int:
         return len(self._narrative)
 
     @property
     def comments(self) -> int:
-        """How many comments have been added."""
+        """How many comments there are, without deleted ones."""
         return len(self._first_row)
 
-    def has(self, desk: str, source: str, comment_id: str) -> bool:
-        """Whether a comment has been added before."""
-        return _key(desk, source, comment_id) in self._first_row
+    def hear(self, desk: str, comment: Comment) -> bool:
+        """Whether a comment is new, or says something else than when it was last heard."""
+        key = _key(desk, comment.source, comment.id)
+        digest = _DELETED if comment.deleted else max(1, zlib.crc32(comment.text.encode()))
+        if self._said.get(key) == digest:
+            return False
+        self._said[key] = digest
+        return True
 
     def add(self, desk: str, drafts: list[Draft]) -> None:
-        """The claims of a comment that is new (at least one)."""
+        """The claims of a comment (at least one); they take the place of what it said before."""
         original = drafts[0].original
+        self.drop(desk, original.source, original.comment_id)
         key = _key(desk, original.source, original.comment_id)
-        self._first_row[key] = self.claims
+        self._first_row[key] = self._rows
         for draft in drafts:
             self._comment_keys.append(key)
             self._narrative.append(_UNASSIGNED)
@@ -138,6 +154,14 @@ class ReplayFiles:
                 "language": draft.language,
             }
             self._claims.write(_encode(line) + b"\n")
+
+    def drop(self, desk: str, source: str, comment_id: str) -> None:
+        """What a comment said does not hold any more, if it is known."""
+        key = _key(desk, source, comment_id)
+        row = self._first_row.pop(key, self._rows)
+        while row < self._rows and self._comment_keys[row] == key:
+            self._replaced.add(row)
+            row += 1
 
     def reject(self, item: RawComment, reason: str, detail: str) -> None:
         """A record that was refused."""
@@ -216,9 +240,10 @@ class ReplayFiles:
 
     def _write_assignments(self, final: list[str]) -> None:
         with (self._folder / ASSIGNMENTS).open("wb") as file:
-            for line, number, similarity, stance in zip(
-                self._claims, self._narrative, self._similarity, self._stance, strict=True
-            ):
+            rows = zip(self._claims, self._narrative, self._similarity, self._stance, strict=True)
+            for row, (line, number, similarity, stance) in enumerate(rows):
+                if row in self._replaced:
+                    continue
                 decided = {
                     "narrative_id": None if number == _UNASSIGNED else final[number],
                     "similarity": round(similarity, _SIMILARITY_DIGITS),
@@ -250,8 +275,8 @@ class ReplayFiles:
 
     def _row(self, desk: str, source: str, comment_id: str, n: int) -> int | None:
         key = _key(desk, source, comment_id)
-        row = self._first_row.get(key, self.claims) + n
-        return row if row < self.claims and self._comment_keys[row] == key else None
+        row = self._first_row.get(key, self._rows) + n
+        return row if row < self._rows and self._comment_keys[row] == key else None
 
     def _open(self, name: str) -> BinaryIO:
         return self._files.enter_context((self._folder / name).open("w+b"))

@@ -103,6 +103,8 @@ def joined(outcomes: Iterable[tuple[str, Outcome]]) -> dict[str, Outcome]:
         whole.matches += one.matches
         whole.retired += one.retired
         whole.duplicates += one.duplicates
+        whole.edited += one.edited
+        whole.deleted += one.deleted
         for gone in one.retired:
             whole.changed.pop(gone, None)
         whole.changed |= one.changed

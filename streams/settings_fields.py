@@ -160,6 +160,12 @@ class Settings(BaseModel):
         default=20.0, gt=0, le=600, description="above 0 to 600 seconds to wait for an answer of the API"
     )
 
+    save_seconds: float = Field(
+        default=60.0,
+        ge=1,
+        le=3_600,
+        description="1 to 3600: how often narratives are saved; so much is read again after a crash",
+    )
     batch_max_comments: int = Field(
         default=256, ge=1, le=10_000, description="1 to 10000 comments embedded together"
     )

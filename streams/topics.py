@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 from kafka.errors import for_code
 
-from streams.connection import open_admin
+from streams.connection import ask_admin
 from streams.errors import BrokerError
 from streams.records import MAX_LETTER_BYTES, MAX_RECORD_BYTES
 from streams.settings_fields import Settings
@@ -33,6 +33,7 @@ class Topic(StrEnum):
     NARRATIVES = "narratives"
     EVENTS = "events"
     DEAD_LETTERS = "dead-letters"
+    STATE = "state"
 
 
 class TopicSpec(NamedTuple):
@@ -43,6 +44,7 @@ class TopicSpec(NamedTuple):
     retention_days: int | None
     holds: str
     max_record_bytes: int | None = None  # None: the broker's own limit
+    further: tuple[tuple[str, str], ...] = ()  # configuration that only this topic needs
     broker_time: bool = False  # records bear the broker's time of arrival, whatever the producer says
 
 
@@ -74,6 +76,20 @@ TOPICS: tuple[TopicSpec, ...] = (
         "records put aside, with bytes, place and reason",
         max_record_bytes=MAX_LETTER_BYTES,
     ),
+    TopicSpec(
+        Topic.STATE,
+        "scaled",
+        None,
+        "what workers go on from: partition n belongs to partition n of claims",
+        # A segment that is being written is not compacted: with the broker's 1 GiB a worker that starts would
+        # have to read all that was written in it.
+        further=(
+            ("segment.bytes", str(64 * 1024 * 1024)),
+            ("segment.ms", str(_DAY_MS // 24)),
+            ("min.cleanable.dirty.ratio", "0.2"),
+            ("delete.retention.ms", str(_DAY_MS // 24)),
+        ),
+    ),
 )
 
 
@@ -98,14 +114,13 @@ def create_topics(settings: Settings) -> list[str]:
     """
     specs = {topic_name(settings, spec.topic): spec for spec in TOPICS}
     wanted = {name: _creation(settings, spec) for name, spec in specs.items()}
-    with open_admin(settings) as admin:
-        answer = admin.create_topics(wanted, raise_errors=False)
-        outcome = {topic["name"]: topic for topic in answer["topics"]}
-        for name, topic in outcome.items():
-            if topic["error_code"] not in (0, _ALREADY_EXISTS):
-                reason = topic["error_message"] or for_code(topic["error_code"]).__name__
-                raise BrokerError(f"the broker at {settings.kafka_bootstrap} refuses topic {name}: {reason}")
-        admin.wait_for_topics(list(wanted))
+    answer = ask_admin(settings, lambda admin: admin.create_topics(wanted, raise_errors=False))
+    outcome = {topic["name"]: topic for topic in answer["topics"]}
+    for name, topic in outcome.items():
+        if topic["error_code"] not in (0, _ALREADY_EXISTS):
+            reason = topic["error_message"] or for_code(topic["error_code"]).__name__
+            raise BrokerError(f"the broker at {settings.kafka_bootstrap} refuses topic {name}: {reason}")
+    ask_admin(settings, lambda admin: admin.wait_for_topics(list(wanted)))
     for state in describe_topics(settings):
         if state.partitions != state.wanted_partitions:
             _logger.warning(
@@ -123,8 +138,8 @@ def describe_topics(settings: Settings) -> list[TopicState]:
     Raises BrokerError when the broker is down.
     """
     names = [topic_name(settings, spec.topic) for spec in TOPICS]
-    with open_admin(settings) as admin:
-        found = {topic["name"]: len(topic["partitions"]) for topic in admin.describe_topics(names)}
+    described = ask_admin(settings, lambda admin: admin.describe_topics(names))
+    found = {topic["name"]: len(topic["partitions"]) for topic in described}
     return [
         TopicState(name, spec, found.get(name, 0), _partitions(settings, spec))
         for name, spec in zip(names, TOPICS, strict=True)
@@ -149,6 +164,7 @@ def _configuration(settings: Settings, spec: TopicSpec) -> dict[str, str]:
         configuration["retention.ms"] = str(spec.retention_days * _DAY_MS)
     if spec.max_record_bytes is not None:
         configuration["max.message.bytes"] = str(spec.max_record_bytes)
+    configuration |= dict(spec.further)
     if spec.broker_time:
         configuration["message.timestamp.type"] = "LogAppendTime"
     if settings.replication_factor >= _SAFE_REPLICATION:

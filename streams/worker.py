@@ -31,8 +31,8 @@ __all__ = ["JOINING_STOP_SECONDS", "STOP_SECONDS", "run_worker"]
 
 STOP_SECONDS = 10.0  # after this the process ends, whatever still hangs; what is lost comes again
 JOINING_STOP_SECONDS = 3.0  # without partitions; aiokafka would wait for the group for 20 seconds and more
-_DRAIN_SECONDS = 6.0  # for the batches in hand
-_COMMIT_SECONDS = 4.0  # and for the last commit
+_DRAIN_SECONDS = 4.0  # for the batches in hand
+_COMMIT_SECONDS = 6.0  # and for what is saved and committed at the end
 _TURN_SECONDS = 1.0
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -186,8 +186,13 @@ def _comment_partitions(settings: Settings) -> int:
             f"the broker at {settings.kafka_bootstrap} lacks the topics {', '.join(missing)}:"
             " run narrawatch topics create"
         )
-    comments = topic_name(settings, Topic.COMMENTS)
-    return next(state.partitions for state in states if state.name == comments)
+    partitions = {state.spec.topic: state.partitions for state in states}
+    if partitions[Topic.STATE] < partitions[Topic.CLAIMS]:
+        raise BrokerError(
+            f"the topic {topic_name(settings, Topic.STATE)} has {partitions[Topic.STATE]} partitions, that of"
+            f" claims {partitions[Topic.CLAIMS]}: it needs as many"
+        )
+    return partitions[Topic.COMMENTS]
 
 
 def _origin(settings: Settings, name: str) -> str:

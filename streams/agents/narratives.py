@@ -3,9 +3,10 @@
 One worker owns a partition of `claims` and with it the desks that live there. Around the pure `Shard` this
 adds what the broker wants: records in, results delivered, and only then the place moved on.
 
-Nothing is kept on disk. A partition that comes to a worker brings its state along: the records before the
-committed place are read once more, and what follows from them is not said again. After a crash the results
-of the records behind that place are sent a second time; each replaces its earlier self.
+Nothing is kept on disk. A partition that comes to a worker brings its state along: what was saved of it (see
+`streams.state_store`), and the records from there to the committed place, which are read once more; what
+follows from them is not said again. After a crash the results of the records behind that place are sent a
+second time; each replaces its earlier self.
 """
 
 import asyncio
@@ -13,13 +14,23 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import NamedTuple, ParamSpec, TypeVar, cast
 
 from faust import App, EventT, Stream, StreamT, TopicT
 from mode.supervisors import CrashingSupervisor
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception_type,
+    stop_after_delay,
+    wait_exponential,
+)
 
 from models.outcome import Outcome
+from models.snapshot import SnapshotError
 from streams.acks import AckLedger
 from streams.claims_log import ClaimsRecord
 from streams.desk_gauges import DeskGauges
@@ -30,6 +41,7 @@ from streams.metrics import Metrics
 from streams.outlets import Outlet, Output, deliver, letter_output
 from streams.records import dead_letter
 from streams.results import joined, narrative_output, outputs_of
+from streams.shard_state import Keeper, unpack_shard
 from streams.worker_state import WorkerState
 
 __all__ = ["NarrativesAgent", "add_narratives_agent"]
@@ -39,6 +51,9 @@ _BATCH_SECONDS = 0.1
 # Records on their way from another worker's clock to here must not find that time has passed without them.
 _GRACE_MS = 1_000
 TICK_SECONDS = 0.25
+# A broker that is away for longer is a matter for whoever supervises the worker.
+_PATIENCE_SECONDS = 600.0
+_RETRY_SECONDS = 10.0
 
 _logger = logging.getLogger(__name__)
 
@@ -49,9 +64,14 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class _Held(NamedTuple):
+@dataclass
+class _Held:
     shard: Shard
     ledger: AckLedger
+    is_stale: bool = False  # it could not be saved: what was saved last is read before anything else is done
+    is_saved: bool = True  # nothing has changed since
+    saved_at: float = 0.0  # monotonic seconds
+    is_foreign: bool = False  # what is saved cannot be used, and is replaced by the first save
 
 
 class _Taken(NamedTuple):
@@ -66,8 +86,8 @@ def _now_ms() -> int:
 class NarrativesAgent:
     """The shards of this worker. Everything runs on one loop, the engines in the thread of `executor`.
 
-    make_shard: an empty shard; read_claims: see `streams.claims_log`; refiner: None where labels are not
-    refined; clock: epoch ms.
+    make_shard: an empty shard; read_claims: see `streams.claims_log`; keeper: None where no state is saved;
+    refiner: None where labels are not refined; clock: epoch ms.
     """
 
     def __init__(
@@ -81,6 +101,7 @@ class NarrativesAgent:
         metrics: Metrics,
         gauges: DeskGauges,
         state: WorkerState,
+        keeper: Keeper | None = None,
         refiner: LabelRefiner | None = None,
         clock: Callable[[], int] = _now_ms,
     ) -> None:
@@ -92,6 +113,7 @@ class NarrativesAgent:
         self._metrics = metrics
         self._gauges = gauges
         self._state = state
+        self._keeper = keeper
         self._refiner = refiner
         self._clock = clock
         self._held: dict[int, _Held] = {}
@@ -107,6 +129,7 @@ class NarrativesAgent:
         async with self._state.in_hand(), self._lock:
             for partition, own in partitions.items():
                 await self._guarded(partition, self._process(partition, own))
+            await self._save_what_is_due()
             await self._show(only_when_due=True)
 
     async def tick(self) -> None:
@@ -116,8 +139,9 @@ class NarrativesAgent:
         async with self._lock:
             now = self._clock() - _GRACE_MS
             for partition, held in list(self._held.items()):
-                if held.shard.waiting:
+                if held.shard.waiting and not held.is_stale:
                     await self._guarded(partition, self._advance(partition, held, now))
+            await self._save_what_is_due()
             await self._show(only_when_due=False)
 
     async def assigned(self, committed: dict[int, int]) -> None:
@@ -127,9 +151,20 @@ class NarrativesAgent:
                 if self._refiner is not None:
                     self._refiner.forget_desks(self._held[partition].shard.desks)
                 self._drop(partition)
+                if self._keeper is not None:
+                    await self._keeper.release(partition)
             for partition, offset in committed.items():
                 await self._guarded(partition, self._catch_up(partition, offset))
             await self._show(only_when_due=False)
+
+    async def leave(self) -> None:
+        """Save what is not saved yet, so that whoever comes next has little to read."""
+        async with self._lock:
+            for partition, held in list(self._held.items()):
+                if self._keeper is not None:
+                    if not held.is_saved and not held.is_stale:
+                        await self._save(self._keeper, partition, held)
+                    await self._keeper.release(partition)
 
     async def refined(self, desk: str, narrative_id: str) -> None:
         """A label has come: the narrative is sent again. One that is over by now is left alone."""
@@ -149,9 +184,10 @@ class NarrativesAgent:
     async def _process(self, partition: int, events: Sequence[EventT[bytes]]) -> None:
         held = await self._catch_up(partition, events[0].message.offset)
         fresh = []
+        waiting = held.shard.waiting_offsets
         for event in events:
             offset = event.message.offset
-            if offset >= held.shard.next_offset or offset in held.ledger:
+            if offset >= held.shard.next_offset or offset in held.ledger or offset in waiting:
                 held.ledger.hold(offset, event)
             else:
                 event.ack()  # a rebalance brought it back; it is done
@@ -166,20 +202,98 @@ class NarrativesAgent:
         await self._tell(partition, held, _Taken(observed, []))
 
     async def _catch_up(self, partition: int, offset: int) -> _Held:
-        """The shard as it is after all records before `offset`."""
-        if partition not in self._held:
-            ledger = AckLedger(lambda done: self._state.processed(self._topic, partition, done))
-            self._held[partition] = _Held(self._make_shard(), ledger)
-        held = self._held[partition]
-        if offset > held.shard.next_offset:
-            records = self._read_claims(partition, held.shard.next_offset, offset)
-            await self._in_thread(held.shard.rebuild, records)
-            held.shard.next_offset = offset
-            self._gauges.touch((held.shard, desk) for desk in held.shard.desks)
-            if self._refiner is not None:
-                for desk in held.shard.desks:
-                    self._refiner.offer(desk, await self._in_thread(held.shard.narratives, desk))
+        """The shard as it is after all records before `offset`. Waits for a broker that is away."""
+        known = self._held.get(partition)
+        if known is not None and not known.is_stale and offset <= known.shard.next_offset:
+            return known
+        async for attempt in AsyncRetrying(
+            retry=retry_if_exception_type(BrokerError),
+            wait=wait_exponential(max=_RETRY_SECONDS),
+            stop=stop_after_delay(_PATIENCE_SECONDS),
+            before_sleep=_say_that_we_wait,
+            reraise=True,
+        ):
+            with attempt:
+                held = await self._taken_over(partition, offset)
+                if offset > held.shard.next_offset:
+                    records = self._read_claims(partition, held.shard.next_offset, offset)
+                    await self._in_thread(held.shard.rebuild, records)
+                    held.shard.next_offset = offset
+                    held.is_saved = False
+        self._gauges.touch((held.shard, desk) for desk in held.shard.desks)
+        if self._refiner is not None:
+            for desk in held.shard.desks:
+                self._refiner.offer(desk, await self._in_thread(held.shard.narratives, desk))
         return held
+
+    async def _taken_over(self, partition: int, offset: int) -> _Held:
+        """The shard in memory, or what was saved of it, or an empty one; events that are held stay held."""
+        held = self._held.get(partition)
+        if held is not None and not held.is_stale:
+            return held
+        if held is not None:
+            self._gauges.forget(held.shard)
+        else:
+            ledger = AckLedger(lambda done: self._state.processed(self._topic, partition, done))
+            held = _Held(self._make_shard(), ledger)
+        if self._keeper is not None:
+            await self._keeper.take(partition)
+            held.is_foreign = not await self._in_thread(self._restore, self._keeper, held, partition, offset)
+            held.saved_at = time.monotonic()
+        held.is_stale = False
+        self._held[partition] = held
+        return held
+
+    def _restore(self, keeper: Keeper, held: _Held, partition: int, offset: int) -> bool:
+        """Give it the shard that was saved, or an empty one; False when what was saved is of no use."""
+        held.shard = self._make_shard()
+        try:
+            saved = unpack_shard(keeper.read(partition))
+            if saved is None:
+                return True
+            if saved.state.model != keeper.model:
+                raise SnapshotError(f"it is of the model {saved.state.model}, this is {keeper.model}")
+            held.shard.restore(saved, partial(self._read_claims, partition))
+        except SnapshotError as error:
+            _logger.warning(
+                "the saved state of %s[%d] cannot be used (%s): narratives are found anew from the claims",
+                self._topic,
+                partition,
+                error,
+            )
+            held.shard = self._make_shard()
+            return False
+        end = keeper.claims_end(partition)
+        if held.shard.next_offset > end:
+            _logger.warning(
+                "%s[%d] ends at %d and was read to %d: it was made anew, and is read from where the group is",
+                self._topic,
+                partition,
+                end,
+                held.shard.next_offset,
+            )
+            held.shard.next_offset = offset
+        return True
+
+    async def _save_what_is_due(self) -> None:
+        if self._keeper is None:
+            return
+        for partition, held in list(self._held.items()):
+            due = time.monotonic() - held.saved_at >= self._keeper.save_seconds
+            if due and not held.is_saved and not held.is_stale:
+                await self._save(self._keeper, partition, held)
+
+    async def _save(self, keeper: Keeper, partition: int, held: _Held) -> None:
+        pieces, dropped = await self._in_thread(held.shard.changes, keeper.model, everything=held.is_foreign)
+        if held.is_foreign:
+            dropped = sorted(keeper.names(partition) - pieces.keys())
+        try:
+            await keeper.save(partition, pieces, dropped)
+        except BrokerError as error:
+            _logger.warning("%s: the partition is read again before it goes on", error)
+            held.is_stale = True
+            return
+        held.is_foreign, held.is_saved, held.saved_at = False, True, time.monotonic()
 
     async def _tell(self, partition: int, held: _Held, taken: _Taken) -> None:
         """Deliver what was found, count it, and let the events go."""
@@ -192,6 +306,7 @@ class NarrativesAgent:
         await deliver(self._outlet, outputs)
         for _, rejection in taken.refused:
             self._metrics.rejected(rejection.reason)
+        held.is_saved = False
         self._gauges.count(taken.observed)
         self._gauges.touch((held.shard, desk) for desk in outcomes)
         for offset in [one.offset for one in taken.observed] + [record.offset for record, _ in taken.refused]:
@@ -241,6 +356,11 @@ def add_narratives_agent(app: App, topic: TopicT, agent: NarrativesAgent) -> Non
 
     app.agent(topic, name="narratives", supervisor_strategy=CrashingSupervisor)(narratives)
     app.timer(TICK_SECONDS)(agent.tick)
+
+
+def _say_that_we_wait(attempt: RetryCallState) -> None:
+    error = None if attempt.outcome is None else attempt.outcome.exception()
+    _logger.warning("%s: waiting for the broker", error)
 
 
 def _take(shard: Shard, records: Iterable[ClaimsRecord]) -> _Taken:

@@ -16,6 +16,7 @@ __all__ = ["CsvHeader", "read_csv", "read_csv_header"]
 
 _DELIMITERS = ",;\t"
 _HEADER_BYTES = 64 * 1024
+_YES = frozenset({"true", "yes", "1"})  # in a column "deleted"; JSON has a word of its own for it
 
 
 class CsvHeader(NamedTuple):
@@ -103,10 +104,12 @@ def _is_utf8(content: bytes) -> bool:
 
 def _record(header: CsvHeader, cells: list[str], place: str) -> bytes:
     """The row as the JSON of a comment; an empty cell is an absent field."""
-    fields = {"id": place, "text": ""}
+    fields: dict[str, str | bool] = {"id": place, "text": ""}
     fields |= {
         column: cell
         for column, cell in zip(header.columns, cells, strict=False)
         if column in COMMENT_FIELDS and cell
     }
+    if "deleted" in fields:
+        fields["deleted"] = str(fields["deleted"]).strip().lower() in _YES
     return msgspec.json.encode(fields)

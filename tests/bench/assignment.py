@@ -62,7 +62,7 @@ def _speeds(queries: int) -> None:
     for count in _LIVE:
         one = _Standing(count)
         exact = Centroids(ROW, _PARAMETERS.idle_factor, _PARAMETERS.doubt, exact_up_to=_EXACT)
-        exact.load(one.centroids.state())
+        exact.load(one.centroids.state(), [(uid, one.centroids.kept(uid)) for uid in range(count)])
         found = _found(one.centroids, exact, one.claims(queries))
         rounds = sorted(_round(one.centroids, one.claims(_A_ROUND)) for _ in range(_ROUNDS))
         best, median = 1.0 / rounds[0], 1.0 / rounds[_ROUNDS // 2]

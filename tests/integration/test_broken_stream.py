@@ -13,7 +13,7 @@ from streams.connection import open_consumer
 from streams.records import decode_dead_letter
 from streams.settings import load_settings
 from streams.topics import Topic, create_topics, topic_name
-from tests.integration.test_worker import ROOT, Line, environment_of, records, send
+from tests.integration.live import ROOT, Line, environment_of, records, send
 
 pytestmark = pytest.mark.integration
 

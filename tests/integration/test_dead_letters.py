@@ -19,7 +19,7 @@ from streams.errors import RejectedComment, RejectReason
 from streams.records import DeadLetter, cut_letter, dead_letter, encode_dead_letter
 from streams.settings import Settings, load_settings
 from streams.topics import Topic, create_topics, topic_name
-from tests.integration.test_worker import Line, Worker, environment_of, records, send, wait_until_done
+from tests.integration.live import Line, Worker, environment_of, records, send, wait_until_done
 
 pytestmark = pytest.mark.integration
 

@@ -18,7 +18,8 @@ from streams.connection import open_consumer
 from streams.settings import Settings, load_settings
 from streams.topics import Topic, create_topics, topic_name
 from streams.worker import JOINING_STOP_SECONDS, STOP_SECONDS
-from tests.integration.test_worker import Worker, records, sample, send, wait_until_done
+from tests.integration.live import Worker, records, send, wait_until_done
+from tests.integration.test_worker import sample
 
 pytestmark = pytest.mark.integration
 

@@ -6,24 +6,19 @@ to the order in which comments of different partitions came.
 """
 
 import json
-import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, NamedTuple, Self
+from typing import IO, NamedTuple
 
 import msgspec
 import pytest
-from kafka import KafkaProducer, TopicPartition
-from kafka.consumer.fetcher import ConsumerRecord
-from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 from sklearn.metrics import adjusted_rand_score
 from threadpoolctl import threadpool_limits
@@ -32,10 +27,9 @@ from models.embedding import load_embedder
 from models.language import LanguageDetector
 from models.outcome import Mention, NarrativeView
 from models.preparation import ClaimMaker
+from streams.apache.broker import ApacheBroker
 from streams.author_key import resolve_author_key
-from streams.broker import EmbeddedBroker
 from streams.comments import comment_key
-from streams.connection import open_consumer, producer_options
 from streams.engines import EngineMaker
 from streams.errors import RejectReason
 from streams.ingest.files import read_comments
@@ -49,21 +43,22 @@ from streams.results import (
     decode_narrative,
 )
 from streams.settings import Settings, load_settings
-from streams.topics import Topic, create_topics, topic_name
+from streams.topics import Topic, create_topics
+from tests.integration.live import (
+    ROOT,
+    STOP_SECONDS,
+    Line,
+    Worker,
+    environment_of,
+    records,
+    send,
+    wait_until_done,
+)
 from tests.streams.chat_endpoint import KEY, MODEL, Reply, chat_endpoint
 
 pytestmark = pytest.mark.integration
 
-ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "streams" / "samples" / "comments.jsonl"
-READY_SECONDS = 60.0
-DONE_SECONDS = 120.0
-STOP_SECONDS = 8.0
-
-
-class Line(NamedTuple):
-    key: bytes | None
-    value: bytes
 
 
 class Reference(NamedTuple):
@@ -78,19 +73,12 @@ class Reference(NamedTuple):
     claims: int
 
 
-@pytest.fixture(scope="module")
-def broker() -> Iterator[EmbeddedBroker]:
-    with EmbeddedBroker() as running:
-        yield running
-
-
 @pytest.fixture
-def settings(broker: EmbeddedBroker, tmp_path: Path, model_cache_dir: Path) -> Settings:
+def settings(apache_broker: ApacheBroker, tmp_path: Path, model_cache_dir: Path) -> Settings:
     """Topics and a group of its own for each test, on one broker."""
     name = f"t{time.monotonic_ns()}"
     return load_settings(
-        kafka_bootstrap=broker.address,
-        kafka_embedded=True,
+        kafka_bootstrap=apache_broker.address,
         topic_prefix=f"{name}-",
         app_id=name,
         partitions=1,
@@ -100,67 +88,6 @@ def settings(broker: EmbeddedBroker, tmp_path: Path, model_cache_dir: Path) -> S
         metrics_port=0,
         author_key="a key of authors for the tests",
     )
-
-
-class Worker:
-    """A worker process."""
-
-    def __init__(self, settings: Settings, log: IO[str]) -> None:
-        self._log = log
-        self.metrics_url = ""
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "streams", "worker"],
-            cwd=ROOT,
-            env=environment_of(settings),
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-        )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.process.kill()
-        self.process.communicate()
-
-    def ready(self) -> Self:
-        """Wait for the line that says so."""
-        line = self.process.stdout.readline() if self.process.stdout else ""
-        assert "ready" in line, f"the worker did not start: {Path(self._log.name).read_text()[-2_000:]}"
-        self.metrics_url = line.split()[-1]
-        return self
-
-    def metric(self, name: str, **labels: str) -> float:
-        with urllib.request.urlopen(self.metrics_url, timeout=5) as answer:  # noqa: S310 - loopback
-            text = answer.read().decode()
-        return sum(
-            sample.value
-            for family in text_string_to_metric_families(text)
-            for sample in family.samples
-            if sample.name == name and labels.items() <= sample.labels.items()
-        )
-
-    def shows(self, name: str, expected: float) -> None:
-        """Gauges are set about once a second."""
-        deadline = time.monotonic() + 5
-        while (value := self.metric(name)) != expected:
-            assert time.monotonic() < deadline, f"{name} is {value}, not {expected}"
-            time.sleep(0.1)
-
-    def stop(self) -> None:
-        begun = time.monotonic()
-        self.process.send_signal(signal.SIGTERM)
-        assert self.process.wait(STOP_SECONDS) == 0
-        assert time.monotonic() - begun < STOP_SECONDS
-
-
-def environment_of(settings: Settings) -> dict[str, str]:
-    given = settings.model_dump(exclude_defaults=True)
-    given["author_key"] = settings.author_key.get_secret_value() if settings.author_key else ""
-    if settings.label_api_key is not None:
-        given["label_api_key"] = settings.label_api_key.get_secret_value()
-    return os.environ | {f"NARRAWATCH_{name.upper()}": str(value) for name, value in given.items()}
 
 
 @pytest.fixture
@@ -175,50 +102,6 @@ def sample() -> list[Line]:
         Line(None if item.comment is None else comment_key(item.comment), line)
         for item, line in zip(read_comments(SAMPLE, max_bytes=1_000_000), lines, strict=True)
     ]
-
-
-def send(settings: Settings, lines: Sequence[Line]) -> None:
-    producer = KafkaProducer(**producer_options(settings))
-    for line in lines:
-        producer.send(topic_name(settings, Topic.COMMENTS), line.value, key=line.key)
-    producer.flush(30)
-    producer.close()
-
-
-def records(settings: Settings, topic: Topic) -> list[ConsumerRecord]:
-    name = topic_name(settings, topic)
-    deadline = time.monotonic() + DONE_SECONDS
-    found: list[ConsumerRecord] = []
-    with open_consumer(settings) as consumer:
-        partitions = [TopicPartition(name, number) for number in consumer.partitions_for_topic(name) or ()]
-        consumer.assign(partitions)
-        consumer.seek_to_beginning(*partitions)
-        ends = consumer.end_offsets(partitions)
-        while any(consumer.position(place) < end for place, end in ends.items()):
-            assert time.monotonic() < deadline, f"the records of {name} cannot be read"
-            for batch in consumer.poll(timeout_ms=500).values():
-                found += batch
-    return found
-
-
-def wait_until_done(settings: Settings) -> None:
-    """Return when the group has committed everything, comments and claims."""
-    deadline = time.monotonic() + DONE_SECONDS
-    with open_consumer(settings, group_id=settings.app_id) as consumer:
-        while not all(
-            is_done(consumer, settings, topic)  # comments first: they become claims
-            for topic in (Topic.COMMENTS, Topic.CLAIMS)
-        ):
-            assert time.monotonic() < deadline, "the workers do not come to an end"
-            time.sleep(0.2)
-
-
-def is_done(consumer: object, settings: Settings, topic: Topic) -> bool:
-    assert hasattr(consumer, "end_offsets")
-    assert hasattr(consumer, "committed")
-    places = [TopicPartition(topic_name(settings, topic), number) for number in range(settings.partitions)]
-    ends: dict[TopicPartition, int] = consumer.end_offsets(places)
-    return all((consumer.committed(place) or 0) >= end for place, end in ends.items())
 
 
 def direct(settings: Settings) -> Reference:

@@ -121,7 +121,7 @@ def test_the_sketch_goes_with_every_change() -> None:
 
 def loaded(one: Centroids) -> Centroids:
     again = Centroids(WIDTH, IDLE_FACTOR, DOUBT, exact_up_to=0)
-    again.load(one.state())
+    again.load(one.state(), [(uid, one.kept(uid)) for uid in sorted(one._slot_of)])
     return again
 
 

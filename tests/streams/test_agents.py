@@ -41,6 +41,7 @@ from streams.outlets import Output
 from streams.records import ClaimBatch, decode_claims, decode_dead_letter, encode_claims
 from streams.results import MergedNarrative, NarrativeRecord, decode_narrative
 from streams.settings import Settings, Watch, load_settings
+from streams.shard_state import Keeper
 from streams.topics import Topic
 from streams.worker_logs import RepeatFilter
 from streams.worker_state import WorkerState
@@ -135,7 +136,12 @@ async def until(condition: Callable[[], bool]) -> None:
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     return load_settings(
-        data_dir=tmp_path, cache_dir=tmp_path, batch_wait_seconds=0.05, partitions=1, model="hash"
+        data_dir=tmp_path,
+        cache_dir=tmp_path,
+        batch_wait_seconds=0.05,
+        partitions=1,
+        model="hash",
+        kafka_embedded=True,  # without a broker no state is saved
     )
 
 
@@ -255,8 +261,8 @@ async def test_a_repeated_comment_counts_once(bench: Bench) -> None:
         comment("2"),
     ]
     await bench.comments(values, 4)
-    await bench.comments([comment("2", "An edit of it.")], 4)
-    assert len(bench.claims()) == 4
+    await bench.comments([comment("2", "An edit of it."), comment("2", "An edit of it.")], 5)
+    assert len(bench.claims()) == 5
     assert bench.metric("narrawatch_comments_duplicate_total") == 2
 
 
@@ -423,6 +429,7 @@ class NarrativesBench:
         log: Sequence[ClaimsRecord],
         *,
         partitions: int = 1,
+        keeper: Keeper | None = None,
         refiner: LabelRefiner | None = None,
     ) -> None:
         self.registry = CollectorRegistry()
@@ -454,6 +461,7 @@ class NarrativesBench:
             if refiner is None
             else DeskGauges(metrics, series, overlaid=refiner.overlaid),
             state=self.state,
+            keeper=keeper,
             refiner=refiner,
             clock=lambda: self.now_ms,
         )

@@ -158,8 +158,7 @@ def test_bad_records_are_listed_and_repeated_ones_counted(tmp_path: Path) -> Non
     source = tmp_path / "in.jsonl"
     good = [json.dumps(record).encode() for record in stream()]
     bad = [b"{broken", b'{"id": "x", "text": "\xff"}', b'{"id": "y"}', b'{"id": "z", "text": "<p></p>"}']
-    edited = json.dumps(stream()[0] | {"text": "Something else entirely."}).encode()
-    source.write_bytes(b"\n".join([*good[:3], *bad, *good[3:], good[5], edited]) + b"\n")
+    source.write_bytes(b"\n".join([*good[:3], *bad, *good[3:], good[5], good[0]]) + b"\n")
     result = run(tmp_path, str(source))
     assert result.comments == 16
     assert result.duplicates == 2
@@ -173,6 +172,24 @@ def test_bad_records_are_listed_and_repeated_ones_counted(tmp_path: Path) -> Non
     run(tmp_path, str(tmp_path / "clean.jsonl"), out=tmp_path / "clean")
     for name in ("assignments.jsonl", "events.jsonl", "narratives.jsonl"):
         assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "clean" / name).read_bytes()
+
+
+def test_an_edited_comment_is_what_it_was_last_and_a_deleted_one_is_gone(tmp_path: Path) -> None:
+    edited = stream()[9] | {"text": "I had not read the article. Sorry for the noise."}
+    deleted = {key: stream()[8][key] for key in ("id", "source") if key in stream()[8]} | {"deleted": True}
+    source = write_jsonl(tmp_path / "in.jsonl", [*stream(), edited, deleted, deleted])
+    result = run(tmp_path, source)
+    assert (result.comments, result.duplicates, result.rejected) == (len(stream()) - 1, 1, {})
+    assigned = lines(tmp_path / "out" / "assignments.jsonl")
+    assert len(assigned) == result.claims
+    by_comment: dict[str, list[str]] = {}
+    for line in assigned:
+        by_comment.setdefault(line["comment_id"], []).append(line["text"])
+    assert deleted["id"] not in by_comment
+    assert " ".join(by_comment[edited["id"]]) == edited["text"]
+    mentions = {view.narrative_id: view.mentions for _, view in result.narratives}
+    found = {key: {one["comment_id"] for one in assigned if one["narrative_id"] == key} for key in mentions}
+    assert {key: len(comments) for key, comments in found.items()} == mentions
 
 
 def test_a_comment_that_breaks_a_step_is_put_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

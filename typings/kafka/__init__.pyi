@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypedDict
 
+from kafka.admin import UserScramCredentialUpsertion
 from kafka.consumer.fetcher import ConsumerRecord
 from kafka.producer.future import FutureRecordMetadata
 
@@ -65,6 +66,7 @@ class DescribedPartition(TypedDict):
     error_code: int
     partition_index: int
     leader_id: int
+    isr_nodes: list[int]
 
 class DescribedTopic(TypedDict):
     error_code: int
@@ -80,6 +82,11 @@ class KafkaAdminClient:
     ) -> None: ...
     def close(self) -> None: ...
     def list_topics(self) -> list[str]: ...
+    def alter_user_scram_credentials(
+        self, alterations: Sequence[UserScramCredentialUpsertion]
+    ) -> dict[str, str | None]: ...
+    def describe_cluster(self) -> dict[str, Any]: ...
+    def describe_user_scram_credentials(self, users: Sequence[str]) -> dict[str, dict[str, Any]]: ...
     def describe_topics(self, topics: Sequence[str] | None = None) -> list[DescribedTopic]: ...
     def wait_for_topics(self, topic_names: Sequence[str], timeout_ms: float = 10_000) -> None: ...
     def create_topics(
