@@ -33,6 +33,7 @@ from streams.connection import open_consumer
 from streams.desk_gauges import DeskGauges
 from streams.desks import Shard
 from streams.engines import EngineMaker
+from streams.errors import BrokerError
 from streams.faust_options import faust_options
 from streams.health import Phase
 from streams.label_client import LabelClient
@@ -50,6 +51,7 @@ __all__ = ["create_app"]
 
 _BUFFERED_EVENTS = 512  # beside the batch in hand; a comment may have a megabyte
 _REPORT_SECONDS = 1.0
+_RETRY_SECONDS = 5.0
 _LEAVE_SECONDS = 3.0  # a worker that is told to stop has ten in all
 
 _logger = logging.getLogger(__name__)
@@ -184,14 +186,21 @@ def _follow_assignment(
 
     async def take_over(assigned: set[TP], rebalance: int) -> None:
         places = [(place.topic, place.partition) for place in assigned]
-        committed = await asyncio.to_thread(_committed, settings, places)
-        state.assigned(committed)
-        await narratives.assigned(
-            {partition: offset for (topic, partition), offset in committed.items() if topic == claims}
-        )
-        if rebalance == current:  # else the next one is on its way already
-            state.health.enter(Phase.RUNNING)
-            on_assigned()
+        while rebalance == current:  # else the next one is on its way already
+            try:
+                committed = await asyncio.to_thread(_committed, settings, places)
+                state.assigned(committed)
+                await narratives.assigned(
+                    {partition: offset for (topic, partition), offset in committed.items() if topic == claims}
+                )
+            except BrokerError as error:  # it is away: records wait, and so does this
+                _logger.warning("the state of the partitions cannot be read yet: %s", error)
+                await asyncio.sleep(_RETRY_SECONDS)
+            else:
+                if rebalance == current:
+                    state.health.enter(Phase.RUNNING)
+                    on_assigned()
+                return
 
     async def assigned(_: Any, /, *arguments: Any, **__: Any) -> None:
         nonlocal current

@@ -14,10 +14,12 @@ from enum import StrEnum
 from threading import Lock
 from typing import Any, NamedTuple
 
-__all__ = ["LOOP_SECONDS", "Answer", "Health", "PartitionProgress", "Phase"]
+__all__ = ["BATCH_SECONDS", "LOOP_SECONDS", "Answer", "Health", "PartitionProgress", "Phase"]
 
 # The loop turns many times a second; heavy work is in threads, which hold Python's lock for moments only.
 LOOP_SECONDS = 30.0
+# A full batch is embedded within some seconds on a slow machine; one that takes longer waits for the broker.
+BATCH_SECONDS = 60.0
 
 
 class Phase(StrEnum):
@@ -70,6 +72,7 @@ class Health:
         self._phase = Phase.STARTING
         self._model: str | None = None
         self._answered: float | None = None
+        self._in_hand: float | None = None
         self._partitions: tuple[PartitionProgress, ...] = ()
 
     @property
@@ -99,6 +102,11 @@ class Health:
         with self._lock:
             self._answered = at if self._answered is None else max(at, self._answered)
 
+    def in_hand(self, since: float | None) -> None:
+        """When the oldest batch that is being dealt with was begun, by the clock; None: there is none."""
+        with self._lock:
+            self._in_hand = since
+
     def progress(self, partitions: Mapping[tuple[str, int], PartitionProgress]) -> None:
         """The partitions of this worker; those it had and are not named are another's now."""
         with self._lock:
@@ -119,6 +127,7 @@ class Health:
             if self._phase in _OBSTACLES:
                 reasons.append(_OBSTACLES[self._phase])
             reasons += self._broker_obstacles(now)
+            reasons += self._batch_obstacles(now)
             lags = [one.lag for one in self._partitions if one.lag is not None]
             polls = [one.polled_at for one in self._partitions if one.polled_at is not None]
             body = self._status(reasons) | {
@@ -127,6 +136,7 @@ class Health:
                 "loop_seconds": _age(now, self._turned),
                 "broker_seconds": _age(now, self._answered),
                 "last_poll_seconds": _age(now, max(polls, default=None)),
+                "in_hand_seconds": _age(now, self._in_hand),
                 "lag_records": sum(lags) if len(lags) == len(self._partitions) else None,
                 "partitions": [
                     {
@@ -156,6 +166,11 @@ class Health:
             return ["the broker has not answered yet"]
         silent = now - self._answered
         return [f"the broker has not answered for {silent:.0f} s"] if silent > self._broker_seconds else []
+
+    def _batch_obstacles(self, now: float) -> list[str]:
+        if self._in_hand is None or now - self._in_hand <= BATCH_SECONDS:
+            return []
+        return [f"a batch has been in hand for {now - self._in_hand:.0f} s"]
 
 
 def _age(now: float, then: float | None) -> float | None:

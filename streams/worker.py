@@ -31,7 +31,8 @@ __all__ = ["JOINING_STOP_SECONDS", "STOP_SECONDS", "run_worker"]
 
 STOP_SECONDS = 10.0  # after this the process ends, whatever still hangs; what is lost comes again
 JOINING_STOP_SECONDS = 3.0  # without partitions; aiokafka would wait for the group for 20 seconds and more
-_DRAIN_SECONDS = 6.0  # for the batches in hand; the rest of STOP_SECONDS is for the last commit
+_DRAIN_SECONDS = 4.0  # for the batches in hand
+_COMMIT_SECONDS = 6.0  # and for what is saved and committed at the end
 _TURN_SECONDS = 1.0
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -137,7 +138,9 @@ class _Run:
             self._set_deadline(JOINING_STOP_SECONDS, 0, "left while the partitions were shared out")
         else:
             self._set_deadline(STOP_SECONDS, 1, "the worker did not come to an end by itself")
-            if not await self._state.drain(_DRAIN_SECONDS):
+            if await self._state.drain(_DRAIN_SECONDS):
+                self._set_deadline(_COMMIT_SECONDS, 0, "the broker does not hear of the end")
+            else:
                 _logger.warning("what is in hand is not done after %g s: it comes again", _DRAIN_SECONDS)
         await app.stop()
 
@@ -162,6 +165,8 @@ class _Run:
         self._stop.set()
 
     def _set_deadline(self, seconds: float, exit_code: int, reason: str) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
         self._deadline = threading.Timer(seconds, _leave_at_once, [exit_code, reason])
         self._deadline.daemon = True
         self._deadline.start()

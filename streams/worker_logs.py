@@ -18,6 +18,7 @@ _CLIENT_LOGGERS = (
     "aiokafka.consumer.fetcher",
     "aiokafka.consumer.group_coordinator",
     "aiokafka.producer.sender",
+    "streams.outlets",
 )
 _REPEAT_SECONDS = 60.0
 

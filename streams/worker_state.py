@@ -1,6 +1,8 @@
 """How far this worker is: what its gauges of queue and lag say, and what its health tells of it."""
 
 import asyncio
+import itertools
+import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 
@@ -21,7 +23,8 @@ class WorkerState:
         self.health = health or Health()
         self._next: dict[Place, int] = {}  # offset of the first record that is not processed
         self._shown: set[Place] = set()
-        self._batches = 0
+        self._numbers = itertools.count()
+        self._batches: dict[int, float] = {}  # when each that is in hand was begun, oldest first
         self._idle = asyncio.Event()
         self._idle.set()
         self._draining = False
@@ -50,14 +53,21 @@ class WorkerState:
         """
         if self._draining:
             await asyncio.Event().wait()  # until the app stops its agents
-        self._batches += 1
-        self._idle.clear()
+        number = next(self._numbers)
+        self._batches[number] = time.monotonic()
+        self._show_batches()
         try:
             yield
         finally:
-            self._batches -= 1
-            if self._batches == 0:
-                self._idle.set()
+            del self._batches[number]
+            self._show_batches()
+
+    def _show_batches(self) -> None:
+        self.health.in_hand(next(iter(self._batches.values()), None))
+        if self._batches:
+            self._idle.clear()
+        else:
+            self._idle.set()
 
     async def drain(self, timeout_seconds: float) -> bool:
         """Begin no further batch; returns when those in hand are done (True), or the time is over."""

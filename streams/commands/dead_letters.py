@@ -164,8 +164,9 @@ def list_letters(
 def replay(**options: Any) -> None:
     """Send the original records to the topics they came from, with their keys, once.
 
-    What still cannot be processed comes back as a new dead letter. Records that were cut, or never were in a
-    topic, cannot be sent and stay open; then the exit code is 1.
+    What still cannot be processed comes back as a new dead letter. A comment that was edited in the meantime
+    is taken back to what the record says: of two versions the one that arrives last counts.
+    Records that were cut, or never were in a topic, cannot be sent and stay open; then the exit code is 1.
     """
     _treat(Treatment.REPLAYED, **options)
 

@@ -1,6 +1,8 @@
 """`narrawatch doctor`: is all there that a worker needs? Looks, and changes nothing."""
 
+import http.client
 import importlib
+import json
 import os
 import socket
 import sys
@@ -23,12 +25,15 @@ from streams.commands.options import (
     print_table,
     start,
 )
+from streams.commands.visible import visible
 from streams.settings import Settings
 
 __all__ = ["Check", "doctor", "examine"]
 
 _OLDEST_PYTHON = (3, 11)
 _CONNECT_SECONDS = 2.0
+_ANSWER_BYTES = 1_000_000  # of whoever listens there
+_REASONS_CHARACTERS = 300
 
 
 class Check(NamedTuple):
@@ -165,7 +170,27 @@ def _metrics_port(settings: Settings) -> str:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
     except OSError as error:
-        raise _NotGoodError(
-            f"{host}:{port} cannot be used ({error.strerror}): is a worker running? Else set metrics_port"
-        ) from None
+        ready = _ask_worker(host, port)
+        if ready is None:
+            raise _NotGoodError(
+                f"{host}:{port} cannot be used ({error.strerror}): set metrics_port to another"
+            ) from None
+        if ready["status"] != "pass":
+            reasons = visible("; ".join(str(reason) for reason in ready["reasons"]), _REASONS_CHARACTERS)
+            raise _NotGoodError(f"the worker on {host}:{port} is not ready: {reasons}") from None
+        return f"{host}:{port} is a worker's, which is ready; another one needs another"
     return f"{host}:{port} is free" if port else f"{host}, any free port"
+
+
+def _ask_worker(host: str, port: int) -> dict[str, Any] | None:
+    """What a worker on this port says of itself; None when it is none."""
+    client = http.client.HTTPConnection(host, port, timeout=_CONNECT_SECONDS)
+    try:
+        client.request("GET", "/ready")
+        answer = json.loads(client.getresponse().read(_ANSWER_BYTES))
+    except (OSError, http.client.HTTPException, ValueError):
+        return None
+    finally:
+        client.close()
+    is_ours = isinstance(answer, dict) and "status" in answer and isinstance(answer.get("reasons"), list)
+    return answer if is_ours else None

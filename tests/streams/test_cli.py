@@ -8,13 +8,17 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from click.testing import CliRunner, Result
+from prometheus_client import CollectorRegistry
 
 from streams.broker import EmbeddedBroker
 from streams.cli import COMMANDS, narrawatch
 from streams.commands.options import start
+from streams.health import Health, Phase
+from streams.metrics_server import MetricsServer
 
 ROOT = Path(__file__).parent.parent.parent
 PROGRAM = (sys.executable, "-m", "streams")
@@ -253,6 +257,24 @@ def test_doctor_finds_what_is_missing(tmp_path: Path) -> None:
         False,
         False,
     ]
+
+
+def test_doctor_asks_the_worker_that_has_the_port(tmp_path: Path) -> None:
+    health = Health()
+    with MetricsServer(CollectorRegistry(), host="127.0.0.1", port=0, health=health) as server:
+        config = tmp_path / "narrawatch.toml"
+        config.write_text(f"metrics_port = {urlsplit(server.url).port}\n", encoding="utf-8")
+
+        def port() -> dict[str, object]:
+            checks = json.loads(invoke("doctor", "--config", config, "--json").stdout)
+            return next(check for check in checks if check["name"] == "metrics port")
+
+        found = port()
+        assert not found["good"]
+        assert "is not ready: the model is not loaded yet; the broker has not answered yet" in str(found)
+        health.enter(Phase.RUNNING)
+        health.broker_answered(time.monotonic())
+        assert port()["good"]
 
 
 @pytest.mark.integration

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 from prometheus_client import CollectorRegistry
 
-from streams.health import LOOP_SECONDS, Health, PartitionProgress, Phase
+from streams.health import BATCH_SECONDS, LOOP_SECONDS, Health, PartitionProgress, Phase
 from streams.metrics import Metrics
 from streams.metrics_server import MetricsServer
 from streams.worker_state import WorkerState
@@ -111,6 +111,17 @@ def test_lag_and_last_poll_are_told_with_their_age(health: Health, clock: Clock)
     }
     health.progress({("comments", 0): PartitionProgress("comments", 0, None, None)})
     assert (health.ready().body["lag_records"], health.ready().body["last_poll_seconds"]) == (None, None)
+
+
+def test_a_batch_that_is_stuck_is_told(health: Health, clock: Clock) -> None:
+    health.in_hand(clock.now)
+    clock.now += BATCH_SECONDS + 10
+    health.turned()
+    health.broker_answered(clock.now)
+    assert reasons(health) == ["a batch has been in hand for 70 s"]
+    assert health.alive().good
+    health.in_hand(None)
+    assert reasons(health) == []
 
 
 @pytest.fixture

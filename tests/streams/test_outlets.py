@@ -4,7 +4,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from aiokafka.errors import (
+    KafkaError,
+    KafkaTimeoutError,
+    MessageSizeTooLargeError,
+    NodeNotReadyError,
+    UnknownTopicOrPartitionError,
+)
 from faust.exceptions import ProducerSendError
 
 from streams.errors import BrokerError, RejectedComment, RejectReason
@@ -75,3 +81,46 @@ async def test_what_cannot_be_made_smaller_is_an_error() -> None:
 async def test_what_the_broker_refuses_is_an_error() -> None:
     with pytest.raises(BrokerError, match=r"does not take the results: .*KafkaError: no"):
         await deliver(PickyOutlet(lambda _: KafkaError("no")), outputs(b"a", b"b"))
+
+
+def never_there(_: Output) -> Exception | None:
+    error = ProducerSendError("Error while sending")
+    error.__cause__ = UnknownTopicOrPartitionError()
+    return error
+
+
+@pytest.mark.parametrize("error", [NodeNotReadyError(), KafkaTimeoutError(), never_there(outputs(b"")[0])])
+async def test_a_broker_that_is_away_is_waited_for(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    monkeypatch.setattr("streams.outlets.asyncio.sleep", sleep)
+    tries = 0
+
+    def away(output: Output) -> Exception | None:
+        nonlocal tries
+        tries += output.value == b"b"
+        return error if output.value == b"b" and tries <= 8 else None
+
+    outlet = PickyOutlet(away)
+    await deliver(outlet, outputs(b"a", b"b"))
+    assert outlet.taken == [b"a", b"b"]
+    assert slept == [0.5, 1, 2, 4, 8, 10, 10, 10]  # neither spinning nor forgetting
+    assert "does not take the results yet" in caplog.text
+
+
+async def test_what_cannot_be_sent_now_is_not_overtaken() -> None:
+    asked: list[bytes] = []
+
+    def away_at_first(output: Output) -> Exception | None:
+        asked.append(output.value)
+        return never_there(output) if len(asked) == 2 else None
+
+    outlet = PickyOutlet(away_at_first)
+    await deliver(outlet, outputs(b"a", b"b", b"c"))
+    assert outlet.taken == [b"a", b"b", b"c"]
+    assert asked == [b"a", b"b", b"b", b"c"]
