@@ -1,5 +1,6 @@
 # Everything that a newcomer or a developer runs. `make` alone lists it.
-# Needs Python 3.11 or later as `python3`, and nothing else that is installed by hand.
+# Needs Python 3.11 or later as `python3`, and nothing else that is installed by hand. As root on Debian, `make
+# test` installs Java and Maven if they are missing; elsewhere the tests that need them say so.
 
 PYTHON ?= python3
 VENV   := .venv
@@ -21,6 +22,7 @@ demo: setup ## Watch narratives emerge from a sample stream (two minutes; Ctrl-C
 	@$(BIN)/narrawatch demo
 
 test: lint types ## Check style, types and layers, and run all tests
+	@.ci/system-packages
 	$(BIN)/pytest
 
 lint: setup ## Check style, formatting and layers

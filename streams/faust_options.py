@@ -28,21 +28,19 @@ def faust_options(settings: Settings) -> dict[str, Any]:
     return options | (_EMBEDDED if settings.kafka_embedded else _PRODUCTION)
 
 
+# How long a worker that was killed is believed to be alive: for so long its partitions stand still, also when
+# it is back at once. Heartbeats come from a thread of their own, which a long computation does not hold up.
+_MEMBERSHIP: dict[str, Any] = {"broker_session_timeout": 10.0, "broker_heartbeat_interval": 2.0}
 # The embedded broker counts a batch as one record when it is asked for the end of a partition, which breaks
-# lag and table recovery; a batch of one byte holds one record. The short times are for its user, who tries
-# things out: a worker that was killed is replaced within seconds.
-_EMBEDDED: dict[str, Any] = {
+# lag and table recovery; a batch of one byte holds one record.
+_EMBEDDED: dict[str, Any] = _MEMBERSHIP | {
     "producer_max_batch_size": 1,
-    "broker_session_timeout": 10.0,
     "broker_rebalance_timeout": 10.0,
-    "broker_heartbeat_interval": 2.0,
 }
-_PRODUCTION: dict[str, Any] = {
+_PRODUCTION: dict[str, Any] = _MEMBERSHIP | {
     "producer_compression_type": "gzip",
     "producer_linger": 0.005,
     "producer_request_timeout": 120.0,  # the default, 20 minutes, hides a broker that is gone
-    "broker_session_timeout": 60.0,
-    "broker_heartbeat_interval": 3.0,
     "broker_request_timeout": 90.0,  # must be longer than the session
 }
 

@@ -1,5 +1,6 @@
 """Apache Kafka for tests: what they need of the system, and settings that make a broker quick to test."""
 
+import functools
 import os
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -13,10 +14,17 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from streams.apache.jars import find_java, find_maven, jars_are_here
+from streams.apache.jars import fetch_jars, find_java
 from streams.errors import BrokerError
 
-__all__ = ["QUICK_COMPACTION", "QUICK_RESTART", "Certificates", "make_certificates", "require_apache"]
+__all__ = [
+    "QUICK_COMPACTION",
+    "QUICK_RESTART",
+    "Certificates",
+    "make_certificates",
+    "require_apache",
+    "what_is_missing",
+]
 
 QUICK_RESTART: Final = {
     # How long a killed node is believed to be alive: for so long it cannot come back.
@@ -34,14 +42,23 @@ QUICK_COMPACTION: Final = {
 
 def require_apache(cache_dir: Path) -> None:
     """Skip the test where Apache Kafka cannot be had, and say why; with CI=true that is a failure."""
+    reason = what_is_missing(cache_dir)
+    if reason is None:
+        return
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
+
+
+@functools.cache
+def what_is_missing(cache_dir: Path) -> str | None:
+    """Why Apache Kafka cannot be had; None if it can. Fetches it, once in a run."""
     try:
         find_java()
-        if not jars_are_here(cache_dir):
-            find_maven()
+        fetch_jars(cache_dir)
     except BrokerError as error:
-        if os.environ.get("CI") == "true":
-            pytest.fail(str(error), pytrace=False)
-        pytest.skip(str(error))
+        return str(error)
+    return None
 
 
 class Certificates(NamedTuple):

@@ -18,7 +18,7 @@ from filelock import FileLock
 
 from streams.errors import BrokerError
 
-__all__ = ["KAFKA_VERSION", "fetch_jars", "find_java", "find_maven", "jars_are_here"]
+__all__ = ["KAFKA_VERSION", "fetch_jars", "find_java", "find_maven"]
 
 KAFKA_VERSION = "4.3.1"
 _LOG4J_VERSION = "2.25.4"  # the one that Kafka's own jars ask for
@@ -57,11 +57,6 @@ def find_maven() -> str:
     if maven is None:
         raise BrokerError("Maven fetches Apache Kafka, and there is no mvn: on Debian, apt-get install maven")
     return maven
-
-
-def jars_are_here(cache_dir: Path) -> bool:
-    """Whether the jars have been fetched: Maven is not needed then."""
-    return _is_whole(_jars_folder(cache_dir))
 
 
 def _jars_folder(cache_dir: Path) -> Path:

@@ -19,6 +19,7 @@ from streams.connection import ask_admin, open_consumer, producer_options
 from streams.errors import BrokerError
 from streams.guarded import is_running
 from streams.settings import Settings, load_settings
+from streams.topics import Topic, create_topics, describe_topics
 from tests.apache import QUICK_COMPACTION, QUICK_RESTART, require_apache
 
 if TYPE_CHECKING:
@@ -40,8 +41,8 @@ def settings_of(broker: ApacheBroker) -> Settings:
     return load_settings(kafka_bootstrap=broker.address)
 
 
-def make_topic(settings: Settings, name: str, *, copies: int = 1, policy: str = "delete") -> None:
-    spec = {"num_partitions": 1, "replication_factor": copies, "configs": {"cleanup.policy": policy}}
+def make_topic(settings: Settings, name: str, *, policy: str = "delete") -> None:
+    spec = {"num_partitions": 1, "replication_factor": 1, "configs": {"cleanup.policy": policy}}
     ask_admin(settings, lambda admin: admin.create_topics({name: spec}, raise_errors=False))
     ask_admin(settings, lambda admin: admin.wait_for_topics([name]))
 
@@ -101,24 +102,27 @@ def test_what_was_acknowledged_outlives_a_killed_broker(cache_dir: Path, tmp_pat
 
 def test_three_nodes_lose_nothing_with_one_of_them(cache_dir: Path) -> None:
     with ApacheBroker(cache_dir=cache_dir, nodes=3, properties=QUICK_RESTART) as broker:
-        settings = settings_of(broker)
-        make_topic(settings, "copied", copies=3)
-        send(settings, "copied", [b"1"])
-        killed = partition_of(settings, "copied")["leader_id"]
+        settings = settings_of(broker).model_copy(update={"replication_factor": 3, "partitions": 1})
+        create_topics(settings)
+        copied = str(Topic.COMMENTS)
+        send(settings, copied, [b"1"])
+        killed = partition_of(settings, copied)["leader_id"]
         broker.kill(killed)
         wait_until(
-            "another node leads", lambda: partition_of(settings, "copied")["leader_id"] not in (killed, -1)
+            "another node leads", lambda: partition_of(settings, copied)["leader_id"] not in (killed, -1)
         )
-        send(settings, "copied", [b"2"])
-        assert read(settings, "copied") == [b"1", b"2"]
+        send(settings, copied, [b"2"])
+        for _ in range(5):  # whichever node is asked first
+            assert all(state.partitions for state in describe_topics(settings))
+        assert read(settings, copied) == [b"1", b"2"]
         broker.start_node(killed)
         assert len(broker.pids) == 3
         others = [node for node in broker.pids if node != killed]
         wait_until(
-            "the copies are whole again", lambda: len(partition_of(settings, "copied")["isr_nodes"]) == 3
+            "the copies are whole again", lambda: len(partition_of(settings, copied)["isr_nodes"]) == 3
         )
         broker.stop_node(others[0])
-        assert read(settings, "copied") == [b"1", b"2"]
+        assert read(settings, copied) == [b"1", b"2"]
 
 
 def test_compaction_can_be_had_in_seconds(cache_dir: Path) -> None:
@@ -199,6 +203,18 @@ def test_what_is_missing_is_named_with_the_remedy(monkeypatch: pytest.MonkeyPatc
     program(tmp_path / "java", "echo 'openjdk version \"11.0.2\" 2019-01-15' >&2")
     with pytest.raises(BrokerError, match=r"java: openjdk version \"11\.0\.2\""):
         find_java()
+
+
+def test_without_java_a_test_is_skipped_but_fails_where_it_must_run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CI", raising=False)
+    with pytest.raises(pytest.skip.Exception, match="needs Java 17"):
+        require_apache(tmp_path)
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(pytest.fail.Exception, match="needs Java 17"):
+        require_apache(tmp_path)
 
 
 def test_the_jars_are_fetched_once_and_an_interrupted_fetch_goes_on(

@@ -15,7 +15,7 @@ from streams.comments import Comment, encode_comment
 from streams.settings import Settings, load_settings
 from streams.topics import Topic, create_topics
 from tests.apache import QUICK_RESTART, Certificates, make_certificates, require_apache
-from tests.integration.live import ROOT, Worker, environment_of, records, wait_until_done
+from tests.integration.live import ROOT, Worker, environment_of, records, run, wait_until_done
 
 pytestmark = pytest.mark.integration
 
@@ -83,18 +83,6 @@ def assert_comments_become_claims(settings: Settings, folder: Path) -> None:
     for text in [(folder / "worker.log").read_text(), *(one.stdout + one.stderr for one in said)]:
         assert WORD not in text
         assert "Traceback" not in text
-
-
-def run(settings: Settings, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "streams", *arguments],
-        cwd=ROOT,
-        env=environment_of(settings),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
 
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-512"])

@@ -8,8 +8,6 @@ to the order in which comments of different partitions came.
 import json
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -49,8 +47,8 @@ from tests.integration.live import (
     STOP_SECONDS,
     Line,
     Worker,
-    environment_of,
     records,
+    run,
     send,
     wait_until_done,
 )
@@ -346,30 +344,18 @@ def rejected_among(lines: Sequence[Line], settings: Settings) -> int:
     return sum(letter.original in values for letter in letters) // 2
 
 
-def run_to_its_end(settings: Settings) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "streams", "worker"],
-        cwd=ROOT,
-        env=environment_of(settings),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
-
 def test_what_is_missing_is_one_line_and_exit_code_1(settings: Settings) -> None:
     create = settings.model_copy(update={"topic_prefix": "never-"})
-    outcome = run_to_its_end(create)
+    outcome = run(create, "worker")
     assert outcome.returncode == 1
     assert "lacks the topics never-comments" in outcome.stderr
     create_topics(settings)
     with socket.create_server(("127.0.0.1", 0)) as server, ExitStack():
         port = server.getsockname()[1]
-        taken = run_to_its_end(settings.model_copy(update={"metrics_port": port}))
+        taken = run(settings.model_copy(update={"metrics_port": port}), "worker")
     assert taken.returncode == 1
     assert f"metrics_port {port}" in taken.stderr
-    down = run_to_its_end(settings.model_copy(update={"kafka_bootstrap": "127.0.0.1:1"}))
+    down = run(settings.model_copy(update={"kafka_bootstrap": "127.0.0.1:1"}), "worker")
     assert down.returncode == 1
     assert "127.0.0.1:1 does not answer" in down.stderr
     for one in (outcome, taken, down):
