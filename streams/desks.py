@@ -129,8 +129,7 @@ class Shard:
         Raises SnapshotError when it does not fit this program or model; then the shard is of no use.
         """
         for desk, pieces in saved.engines.items():
-            self._engines[desk] = self._make_engine(desk)
-            self._engines[desk].restore_pieces(pieces)
+            self.adopt(desk).restore_pieces(pieces)
         self.next_offset = saved.state.next_offset
         serials = {offset: serial for serial, offset in saved.state.waiting.items()}
         held = {}
@@ -155,10 +154,14 @@ class Shard:
         views = [] if engine is None else engine.narratives()
         return next((view for view in views if view.narrative_id == narrative_id), None)
 
+    def adopt(self, desk: str) -> Engine:
+        """The engine of a desk, made if it is not here yet."""
+        if desk not in self._engines:
+            self._engines[desk] = self._make_engine(desk)
+        return self._engines[desk]
+
     def _observe(self, offset: int, batch: ClaimBatch) -> Observed:
-        if batch.desk not in self._engines:
-            self._engines[batch.desk] = self._make_engine(batch.desk)
-        engine = self._engines[batch.desk]
+        engine = self.adopt(batch.desk)
         if batch.deleted:
             return Observed(offset, batch, engine.withdraw(batch.source, batch.comment_id))
         return Observed(offset, batch, engine.observe([batch.claims]))
