@@ -40,7 +40,8 @@ _EMBEDDED: dict[str, Any] = _MEMBERSHIP | {
 _PRODUCTION: dict[str, Any] = _MEMBERSHIP | {
     "producer_compression_type": "gzip",
     "producer_linger": 0.005,
-    "producer_request_timeout": 120.0,  # the default, 20 minutes, hides a broker that is gone
+    # A broker that restarts is waited for; the default, 20 minutes, would hide one that is gone.
+    "producer_request_timeout": 300.0,
     "broker_request_timeout": 90.0,  # must be longer than the session
 }
 

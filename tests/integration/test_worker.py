@@ -42,6 +42,7 @@ from streams.results import (
 )
 from streams.settings import Settings, load_settings
 from streams.topics import Topic, create_topics
+from tests.apache import QUICK_RESTART
 from tests.integration.live import (
     ROOT,
     STOP_SECONDS,
@@ -282,6 +283,25 @@ def test_a_worker_that_is_killed_and_started_again_gives_the_same(
     assert_same(settings, reference)
     # At least once: some may have been told twice, none has been left out or told otherwise.
     assert set(found_events(settings)) == set(reference.events)
+
+
+def test_a_broker_that_is_killed_and_comes_back_changes_nothing(
+    settings: Settings, reference: Reference, model_cache_dir: Path, log: IO[str]
+) -> None:
+    with ApacheBroker(cache_dir=model_cache_dir, properties=QUICK_RESTART) as own:
+        settings = settings.model_copy(update={"kafka_bootstrap": own.address, "batch_max_comments": 16})
+        create_topics(settings)
+        with Worker(settings, log) as worker:
+            worker.ready()
+            send(settings, sample())
+            while worker.metric("narrawatch_comments_total") < 60:
+                time.sleep(0.02)
+            own.kill(1)
+            own.start_node(1)
+            wait_until_done(settings)
+            worker.stop()
+        assert_same(settings, reference)
+        assert set(found_events(settings)) == set(reference.events)
 
 
 def test_the_packaged_model_gives_what_a_direct_run_gives(settings: Settings, log: IO[str]) -> None:
