@@ -117,27 +117,29 @@ class Engine:
         self._unsaved: dict[int, None] = {}  # narratives that differ from what `changes` last gave
         self._gone: list[int] = []
 
-    def observe(self, comments: Iterable[Sequence[Claim]]) -> Outcome:
+    def observe(self, comments: Iterable[Sequence[Claim]], version: int | None = None) -> Outcome:
         """Judge the claims of some comments, in stream order; an item holds the claims of one comment.
 
         A comment that was seen before, and now says something else, was edited: it replaces what it was.
+        version: of these comments, at least 0; an earlier one than was seen is delivered again, and changes
+        nothing. None: they come in order.
         """
         for claims in comments:
             if claims:
-                self._observe_comment(claims)
+                self._observe_comment(claims, version)
         return self._hand_out()
 
-    def withdraw(self, source: str, comment_id: str) -> Outcome:
-        """A comment was deleted: its mentions do not count any more. Those not seen yet count when they come.
+    def withdraw(self, source: str, comment_id: str, version: int | None = None) -> Outcome:
+        """A comment was deleted: its mentions do not count any more. One that is not known may come yet.
 
-        What it said stays in the means and weights, as far as its claims have left the window.
+        version: as for `observe`. What it said stays in the sums, as far as its claims have left the window.
         """
         key = key_of(source, comment_id)
-        if self._seen.digest(key) == DELETED:
+        if self._is_known(key, DELETED, version):
             self._outcome.duplicates += 1
         else:
             self._withdraw(source, comment_id)
-            self._seen.put(key, DELETED, self._clock.now_ms or 0)
+            self._seen.put(key, DELETED, self._clock.now_ms or 0, version or 0)
             self._outcome.deleted += 1
         return self._hand_out()
 
@@ -167,18 +169,24 @@ class Engine:
 
     # -- one comment ---------------------------------------------------------------------------------------
 
-    def _observe_comment(self, claims: Sequence[Claim]) -> None:
+    def _is_known(self, key: int, digest: int, version: int | None) -> bool:
+        """Whether this is what was seen last, or something from before that."""
+        return self._seen.digest(key) == digest or (
+            version is not None and version <= self._seen.version(key)
+        )
+
+    def _observe_comment(self, claims: Sequence[Claim], version: int | None) -> None:
         first = claims[0]
         key = key_of(first.source, first.comment_id)
         known, digest = self._seen.digest(key), _digest(claims)
-        if known == digest:
+        if self._is_known(key, digest, version):
             self._outcome.duplicates += 1
             return
         if known not in (None, DELETED):
             self._withdraw(first.source, first.comment_id)
             self._outcome.edited += 1
         now = self._clock.advance(first.created_at_ms, first.author or str(key))
-        self._seen.put(key, digest, now)
+        self._seen.put(key, digest, now, version or 0)
         at = now if first.created_at_ms is None else min(first.created_at_ms, now)
         self._sweep(now)
         for claim in claims:

@@ -20,6 +20,7 @@ from streams.shard_state import PieceName, SavedShard, ShardState, pack_shard
 __all__ = ["Observed", "Shard"]
 
 _BYTES_PER_NUMBER = 2  # vectors travel as float16
+_OFFSET_BITS = 20  # far more records than a partition takes in a millisecond
 
 _logger = logging.getLogger(__name__)
 
@@ -163,8 +164,8 @@ class Shard:
     def _observe(self, offset: int, batch: ClaimBatch) -> Observed:
         engine = self.adopt(batch.desk)
         if batch.deleted:
-            return Observed(offset, batch, engine.withdraw(batch.source, batch.comment_id))
-        return Observed(offset, batch, engine.observe([batch.claims]))
+            return Observed(offset, batch, engine.withdraw(batch.source, batch.comment_id, _version(batch)))
+        return Observed(offset, batch, engine.observe([batch.claims], _version(batch)))
 
     def _check(self, batch: ClaimBatch) -> None:
         """Vectors of another model have no place in this one's space."""
@@ -179,3 +180,11 @@ class Shard:
                 f"vectors of {wrong // _BYTES_PER_NUMBER} dimensions,"
                 f" the model's have {self._vector_bytes // _BYTES_PER_NUMBER}",
             )
+
+
+def _version(batch: ClaimBatch) -> int:
+    """Grows from one version of a comment to the next, also where the topic of comments was made anew.
+
+    A worker that was killed leaves records that the next one sends again: old versions of what was edited.
+    """
+    return batch.arrival_ms << _OFFSET_BITS | batch.offset & ((1 << _OFFSET_BITS) - 1)

@@ -20,12 +20,14 @@ from streams.partition_clock import PartitionClock, Timed, Undecided
 
 __all__ = ["IDLE_SECONDS", "MAX_WAITING_RECORDS", "MergeState", "PartitionMerge"]
 
-IDLE_SECONDS = 2.0  # silence after which nobody waits for a partition that is up to date
+# Silence after which nobody waits for a partition that is up to date. It may have nothing to say, or its
+# worker was killed: that is noticed after ten seconds, and another one has to take over.
+IDLE_SECONDS = 20.0
 # A partition that is known to hold more is waited for longer: its worker may be slow, or replaced just now.
 # Not for ever, as what it holds may be rejected, or of another desk and not ours to see.
 BUSY_SECONDS = 30.0
 # One that has not been heard of at all may belong to a worker that is still loading its model.
-START_SECONDS = 10.0
+START_SECONDS = 20.0
 # A worker that is behind pauses for as long as a batch takes, and it is behind by at least that much: the
 # patience with a partition grows with how old its comments are when they come.
 _PATIENCE_PER_DELAY = 2.0

@@ -1,7 +1,7 @@
 """How long a worker takes to be back with an empty disk: `python -m tests.bench.recovery`.
 
-Fills the topic of state on an Apache Kafka of its own with made-up narratives, as many comments that were seen
-and a full window, starts a worker, and measures until it is ready and until it has dealt with a comment.
+Fills the topic of state on an Apache Kafka of its own with made-up narratives, comments that were seen and a
+full window, starts a worker, and measures until it is ready and until it has dealt with some comments.
 """
 
 import asyncio
@@ -28,7 +28,6 @@ from streams.settings import Settings, load_settings
 from streams.state_store import StateStore
 from streams.topics import create_topics
 from tests.apache import QUICK_RESTART
-from tests.bench.life import resident_mib
 from tests.bench.made_claims import made_claims
 from tests.bench.made_rows import MadeRows
 from tests.faults.traffic import traffic
@@ -65,12 +64,12 @@ def main(narratives: int, model: str) -> None:
             with Worker(settings, log) as worker:
                 worker.ready()
                 ready = time.monotonic() - begun
-                send(settings, traffic(20))
+                send(settings, [(line.key, line.value) for line in traffic(20)])
                 wait_until_done(settings)
                 done = time.monotonic() - begun
                 statm = Path(f"/proc/{worker.process.pid}/statm").read_text(encoding="ascii").split()
         click.echo(f"ready after {ready:.1f} s, 20 comments dealt with after {done:.1f} s from its start")
-        click.echo(f"resident: {int(statm[1]) * 4096 / 2**20:,.0f} MiB (this program: {resident_mib():,.0f} MiB)")
+        click.echo(f"resident: {int(statm[1]) * 4096 / 2**20:,.0f} MiB")
 
 
 def _fill(settings: Settings, narratives: int) -> int:

@@ -16,7 +16,7 @@ _GAP_SECONDS = 20.0
 class Line(NamedTuple):
     """A record of the topic of comments. good: whether a worker is to take it."""
 
-    key: bytes
+    key: bytes | None
     value: bytes
     good: bool = True
 

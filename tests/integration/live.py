@@ -108,10 +108,10 @@ def environment_of(settings: Settings) -> dict[str, str]:
     return os.environ | {f"NARRAWATCH_{name.upper()}": value for name, value in given.items()}
 
 
-def send(settings: Settings, lines: Sequence[Line]) -> None:
+def send(settings: Settings, lines: Sequence[tuple[bytes | None, bytes]]) -> None:
     producer = KafkaProducer(**producer_options(settings))
-    for line in lines:
-        producer.send(topic_name(settings, Topic.COMMENTS), line.value, key=line.key)
+    for key, value in lines:
+        producer.send(topic_name(settings, Topic.COMMENTS), value, key=key)
     producer.flush(30)
     producer.close()
 

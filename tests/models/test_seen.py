@@ -43,7 +43,7 @@ def test_changes_add_up_to_the_whole(puts: list[tuple[int, int, int]]) -> None:
     seen, pieces, now = SeenComments(10_000), dict[int, SeenChunk](), 0
     for place, (key, digest, hours) in enumerate(puts):
         now += hours * HOUR_MS
-        seen.put(key, digest, now)
+        seen.put(key, digest, now, place)
         if place % 5 == 4:
             seen.forget(now - 20 * HOUR_MS)
             changed, gone = seen.changes()
@@ -54,4 +54,7 @@ def test_changes_add_up_to_the_whole(puts: list[tuple[int, int, int]]) -> None:
     again = SeenComments(10_000)
     again.load(chunk for number, chunk in pieces.items() if number not in gone)
     assert [again.digest(key) for key in range(51)] == [seen.digest(key) for key in range(51)]
+    assert [again.version(key) for key in range(51)] == [seen.version(key) for key in range(51)]
+    last = {key: place for place, (key, _, _) in enumerate(puts)}
+    assert all(seen.version(key) in (last.get(key), -1) for key in range(51))
     assert seen.changes() == ([], [])

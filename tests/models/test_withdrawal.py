@@ -120,3 +120,19 @@ def test_counts_go_on_when_comments_are_forgotten() -> None:
     assert all(event.type is not EventType.EMERGED for event in outcome.events)
     assert engine.narratives()[0].mentions >= view.mentions == len(before)
     assert engine.withdraw("test", "c8").mentions == []
+
+
+def test_an_earlier_version_that_comes_again_changes_nothing() -> None:
+    engine = Engine(DIMENSIONS, PARAMETERS)
+    for number, comment in enumerate(story()):
+        engine.observe([comment], number)
+    (view,) = engine.narratives()
+    edit = claims_of([original(8, CHATTER[3])])
+    assert engine.observe(edit, 100).edited == 1
+    for version, comments in ((8, claims_of([original(8, TAKEOVER[0])])), (100, edit)):
+        outcome = engine.observe(comments, version)
+        assert (outcome.duplicates, outcome.edited, outcome.mentions) == (1, 0, [])
+    assert engine.withdraw("test", "c8", 99).duplicates == 1
+    assert engine.withdraw("test", "c8", 101).deleted == 1
+    assert engine.observe(edit, 100).duplicates == 1
+    assert engine.narratives()[0].mentions == view.mentions - 1
