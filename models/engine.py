@@ -418,7 +418,8 @@ class Engine:
         self._window.drop(set(places))
         for narrative in self._narratives.values():
             if key in narrative.comments:
-                self._outcome.mentions.append(_withdrawn(narrative, comment_id, narrative.withdraw(key)))
+                bare = _bare_mention(narrative, comment_id, narrative.withdraw(key, comment_id))
+                self._outcome.mentions.append(msgspec.structs.replace(bare, withdrawn=True))
                 self._changed[narrative.uid] = None
                 self._label(narrative)
 
@@ -430,14 +431,28 @@ class Engine:
         for gone in others:
             self._tell(EventType.MERGED, gone, at, {"threshold": self._threshold()}, into=keep.narrative_id)
             self._outcome.retired.append(gone.narrative_id)
-            keep.absorb(gone)
+            again = keep.absorb(gone)
             self._centroids.merge(keep.uid, gone.uid)
             self._parts.merge(keep.uid, gone.uid)
             self._window.hand_over(gone.uid, keep.uid)
             del self._narratives[gone.uid]
             self._gone.append(gone.uid)
+            self._tell_again(keep, again)
             self._changed[keep.uid] = None
         return keep.uid
+
+    def _tell_again(self, narrative: Narrative, comments: Mapping[int, str]) -> None:
+        """Say that the mentions of these comments (keys and ids) stand."""
+        known = {member.key: member for member in narrative.sample}
+        for member, owner in zip(self._window.members, self._window.owners, strict=True):
+            if owner == narrative.uid:
+                known.setdefault(member.key, member)
+        for key, comment_id in comments.items():
+            if key in known:
+                mention = _mention(narrative.narrative_id, known[key], retroactive=True)
+            else:
+                mention = _bare_mention(narrative, comment_id, narrative.comments[key])
+            self._outcome.mentions.append(mention)
 
     def _found(self, places: list[int], now: int, at: int) -> int:
         first = self._window.members[places[0]]
@@ -685,8 +700,8 @@ def _digest(claims: Sequence[Claim]) -> int:
     return max(1, zlib.crc32("\x1f".join(claim.text for claim in claims).encode("utf-8", "surrogatepass")))
 
 
-def _withdrawn(narrative: Narrative, comment_id: str, said: Said) -> Mention:
-    """The end of a mention of which only the facets are known."""
+def _bare_mention(narrative: Narrative, comment_id: str, said: Said) -> Mention:
+    """A mention of which only the facets are known: its claim has left memory."""
     facets = said.facet.split(FACET)
     return Mention(
         narrative_id=narrative.narrative_id,
@@ -700,7 +715,7 @@ def _withdrawn(narrative: Narrative, comment_id: str, said: Said) -> Mention:
         at=instant(narrative.last_ms),
         similarity=0.0,
         retroactive=True,
-        withdrawn=True,
+        stance=Stance(facets[Facet.STANCE]) if facets[Facet.STANCE] else None,
     )
 
 

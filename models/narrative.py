@@ -158,6 +158,7 @@ class Narrative(msgspec.Struct):
     settled_first_ms: int = 0  # of mentions that have left the window; 0 without any
     settled_last_ms: int = 0
     comments: dict[int, Said] = {}  # by key
+    withdrawn: dict[int, str] = {}  # ids of comments whose mention was taken back, by key; see `absorb`
     older_mentions: int = 0  # comments that are counted, and not known by key any more
     facets: dict[str, int] = {}  # facets joined to the number of comments
     authors: dict[int, int] = {}  # keys to the number of comments
@@ -209,9 +210,7 @@ class Narrative(msgspec.Struct):
         window.
         """
         first = members[0]
-        said = self.comments.pop(first.key)
-        _take_one(self.facets, said.facet)
-        _take_one(self.authors, said.author)
+        said = self._uncount(first.key, first.comment_id)
         self._unhear([shingles(member.text) for member in members], said.author)
         self.sample = [member for member in self.sample if member.key != first.key]
         settled = [self.settled_first_ms, self.settled_last_ms] if self.settled_first_ms else []
@@ -219,11 +218,9 @@ class Narrative(msgspec.Struct):
         if dates:
             self.first_ms, self.last_ms = min(dates), max(dates)
 
-    def withdraw(self, key: int) -> Said:
+    def withdraw(self, key: int, comment_id: str) -> Said:
         """Forget the mention of a comment whose claims have left the window.  Raises KeyError."""
-        said = self.comments.pop(key)
-        _take_one(self.facets, said.facet)
-        _take_one(self.authors, said.author)
+        said = self._uncount(key, comment_id)
         self._unhear([shingles(one.text) for one in self.sample if one.key == key], said.author)
         self.sample = [member for member in self.sample if member.key != key]
         return said
@@ -233,6 +230,8 @@ class Narrative(msgspec.Struct):
         old = keys & self.comments.keys()
         for key in old:
             del self.comments[key]
+        for key in keys & self.withdrawn.keys():
+            del self.withdrawn[key]
         self.older_mentions += len(old)
         return bool(old)
 
@@ -244,8 +243,15 @@ class Narrative(msgspec.Struct):
         """A claim leaves the window: it is here for good."""
         self._settle(member.at_ms, member.at_ms)
 
-    def absorb(self, other: "Narrative") -> None:
-        """Take over all that is known of another one, which ends."""
+    def absorb(self, other: "Narrative") -> dict[int, str]:
+        """Take over all that is known of another one, which ends.
+
+        Returns the comments (keys and ids) whose mention was taken back from one of the two and stands in the
+        other: who reads the mentions of both as those of one would take them for withdrawn.
+        """
+        self.withdrawn |= other.withdrawn
+        standing = self.comments.keys() | other.comments.keys()
+        mixed = {key: self.withdrawn[key] for key in sorted(self.withdrawn.keys() & standing)}
         for key, said in other.comments.items():
             if key not in self.comments:
                 self._count(key, said)
@@ -258,6 +264,9 @@ class Narrative(msgspec.Struct):
         self.older_mentions += other.older_mentions
         self._keep(other.sample)
         self.aliases += [other.narrative_id, *other.aliases]
+        for key in mixed:
+            self.withdrawn.pop(key, None)
+        return mixed
 
     def view(self) -> NarrativeView:
         """What is public about it."""
@@ -300,8 +309,16 @@ class Narrative(msgspec.Struct):
 
     def _count(self, key: int, said: Said) -> None:
         self.comments[key] = said
+        self.withdrawn.pop(key, None)
         self.facets[said.facet] = self.facets.get(said.facet, 0) + 1
         self.authors[said.author] = self.authors.get(said.author, 0) + 1
+
+    def _uncount(self, key: int, comment_id: str) -> Said:
+        said = self.comments.pop(key)
+        self.withdrawn[key] = comment_id
+        _take_one(self.facets, said.facet)
+        _take_one(self.authors, said.author)
+        return said
 
     def _hear(self, signature: frozenset[int], copies: int, authors: Mapping[int, int]) -> None:
         for voice in self.voices:

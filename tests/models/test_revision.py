@@ -270,6 +270,27 @@ def test_claims_do_move_and_splits_name_their_origin() -> None:
     assert moved_out > 0
 
 
+def test_who_reads_merged_narratives_as_one_counts_what_the_narrative_counts() -> None:
+    merges = 0
+    for seed in range(12):
+        random = np.random.default_rng(seed)
+        order = random.permutation(len(TEXTS)).tolist() * 3
+        comments = claims_of([original(n % 50, TEXTS[p]) for n, p in enumerate(order)])  # with edits
+        engine = Engine(DIMENSIONS, RESTLESS)
+        outcome = engine.observe(comments)
+        into = {e.narrative_id: e.into for e in outcome.events if e.into is not None}
+        merges += len(into)
+        last: dict[tuple[str, str], bool] = {}
+        for mention in outcome.mentions:
+            narrative = mention.narrative_id
+            while narrative in into:
+                narrative = into[narrative]
+            last[narrative, mention.comment_id] = mention.withdrawn
+        standing = Counter(narrative for (narrative, _), withdrawn in last.items() if not withdrawn)
+        assert standing == {view.narrative_id: view.mentions for view in engine.narratives() if view.mentions}
+    assert merges
+
+
 @settings(max_examples=10, deadline=None)
 @given(cuts=st.lists(st.integers(1, 35), max_size=4))
 def test_revisions_depend_neither_on_batches_nor_on_snapshots(cuts: list[int]) -> None:
