@@ -268,12 +268,16 @@ class Centroids:
         if self._free:
             return heapq.heappop(self._free)
         if self._used == len(self._sizes):
-            self._grow()
+            self._grow_to(self._used + 1)
         self._used += 1
         return self._used - 1
 
-    def _grow(self) -> None:
-        more = len(self._sizes)
+    def _grow_to(self, slots: int) -> None:
+        """Double the arrays until there are so many slots, in one step: copying takes long."""
+        capacity = len(self._sizes)
+        while capacity < slots:
+            capacity *= 2
+        more = capacity - len(self._sizes)
         blank = np.zeros((more, self._dimensions), dtype=np.float32)
         self._sums, self._settled_sums = (
             np.vstack([self._sums, blank]),
@@ -316,8 +320,7 @@ class Centroids:
         if len(np.unique(slots)) != len(slots) or (slots >= state.used).any():
             raise ValueError("the snapshot's pieces do not belong together")
         self._used, self._next_uid = state.used, state.next_uid
-        while len(self._sizes) < self._used:
-            self._grow()
+        self._grow_to(self._used)
         for array in (self._sums, self._sizes, self._settled_sums, self._settled_sizes):
             array[:] = 0.0
         self._active[:], self._uids[:] = False, _NONE

@@ -5,8 +5,10 @@ gives them. The state is a function of the partition's records alone: a `Shard` 
 beginning is the shard that was lost with another worker.
 """
 
+import gc
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from models.engine import Engine
@@ -130,7 +132,10 @@ class Shard:
         Raises SnapshotError when it does not fit this program or model; then the shard is of no use.
         """
         for desk, pieces in saved.engines.items():
-            self.adopt(desk).restore_pieces(pieces)
+            engine = self.adopt(desk)
+            # Millions of objects are made here and none is garbage: looking for some takes longer than that.
+            with _without_collection():
+                engine.restore_pieces(pieces)
         self.next_offset = saved.state.next_offset
         serials = {offset: serial for serial, offset in saved.state.waiting.items()}
         held = {}
@@ -180,6 +185,17 @@ class Shard:
                 f"vectors of {wrong // _BYTES_PER_NUMBER} dimensions,"
                 f" the model's have {self._vector_bytes // _BYTES_PER_NUMBER}",
             )
+
+
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _version(batch: ClaimBatch) -> int:

@@ -35,12 +35,12 @@ from tests.integration.live import Worker, send, wait_until_done
 
 _MENTIONS = 6  # of each narrative: most have few
 _WINDOW_CLAIMS = 1_100  # fills the window
+_LAST_CLAIMS = 200  # until the next review, which finds that nothing in the window is of the narratives
 
 
 @click.command()
 @click.option("--narratives", default=50_000, show_default=True)
-@click.option("--model", default="packaged", show_default=True)
-def main(narratives: int, model: str) -> None:
+def main(narratives: int) -> None:
     """Print how long it takes."""
     cache = default_cache_dir()
     with (
@@ -50,7 +50,7 @@ def main(narratives: int, model: str) -> None:
         settings = load_settings(
             kafka_bootstrap=broker.address,
             partitions=1,
-            model=model,
+            model="packaged",
             data_dir=Path(folder),
             cache_dir=cache,
             metrics_port=0,
@@ -59,7 +59,7 @@ def main(narratives: int, model: str) -> None:
         create_topics(settings)
         size = _fill(settings, narratives)
         click.echo(f"{narratives:,} narratives of {_MENTIONS} mentions saved: {size / 2**20:,.0f} MiB")
-        with (Path(folder) / "worker.log").open("w") as log:
+        with (Path(folder) / "worker.log").open("w+") as log:
             begun = time.monotonic()
             with Worker(settings, log) as worker:
                 worker.ready()
@@ -94,7 +94,7 @@ def _fill(settings: Settings, narratives: int) -> int:
 
 def _stock(engine: Engine, count: int) -> None:
     """Give an engine a full window, and so many narratives whose claims have left it."""
-    claims = made_claims(_WINDOW_CLAIMS + count * _MENTIONS)
+    claims = made_claims(_WINDOW_CLAIMS + count * _MENTIONS + _LAST_CLAIMS)
     engine.observe([claim] for claim in islice(claims, _WINDOW_CLAIMS))
     made = MadeRows(1_000)
     now = engine.now_ms or 0
@@ -109,6 +109,7 @@ def _stock(engine: Engine, count: int) -> None:
             engine._centroids.settle(uid, row)
             engine._seen.put(member.key, 1, now)
         engine._narratives[uid] = narrative
+    engine.observe([claim] for claim in claims)
 
 
 if __name__ == "__main__":

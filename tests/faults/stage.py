@@ -62,9 +62,21 @@ class Sender(threading.Thread):
 
 
 class Stage:
-    """Topics and a group of its own on a broker, and worker processes. A context manager."""
+    """Topics and a group of its own on a broker, and worker processes. A context manager.
 
-    def __init__(self, broker: ApacheBroker, folder: Path, *, partitions: int, copies: int = 1) -> None:
+    copies: of each record. model, cache_dir: by default the fake model, which needs no cache.
+    """
+
+    def __init__(
+        self,
+        broker: ApacheBroker,
+        folder: Path,
+        *,
+        partitions: int,
+        copies: int = 1,
+        model: str = "hash",
+        cache_dir: Path | None = None,
+    ) -> None:
         name = f"f{time.monotonic_ns()}"
         self._folder = folder
         folder.mkdir(parents=True)
@@ -74,9 +86,9 @@ class Stage:
             app_id=name,
             partitions=partitions,
             replication_factor=copies,
-            model="hash",
+            model=model,
             data_dir=folder,
-            cache_dir=folder / "cache",
+            cache_dir=cache_dir or folder / "cache",
             metrics_port=0,
             author_key="a key of authors for the faults",
             save_seconds=5,

@@ -1,0 +1,63 @@
+"""How much faster two workers are than one: `python -m tests.bench.scaling`.
+
+Four partitions of comments on an Apache Kafka of its own, the packaged model with one thread a worker. All
+comments are sent at once to workers that are ready; what counts is the time until all are embedded.
+"""
+
+import os
+import tempfile
+import time
+from pathlib import Path
+
+import click
+from kafka import TopicPartition
+
+from models.packaged import default_cache_dir
+from streams.apache.broker import ApacheBroker
+from streams.topics import Topic, topic_name
+from tests.apache import QUICK_RESTART
+from tests.faults.stage import Stage
+from tests.faults.traffic import traffic
+
+_PARTITIONS = 4
+_PATIENCE_SECONDS = 1_800.0
+_ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+@click.command()
+@click.option("--comments", default=2_000, show_default=True)
+def main(comments: int) -> None:
+    """Print the speeds and their ratio."""
+    os.environ |= dict.fromkeys(_ONE_THREAD, "1")
+    speeds = {}
+    with (
+        tempfile.TemporaryDirectory(prefix="narrawatch-scaling-") as folder,
+        ApacheBroker(cache_dir=default_cache_dir(), properties=QUICK_RESTART) as broker,
+    ):
+        for workers in (1, 2):
+            seconds = _seconds(broker, Path(folder) / str(workers), workers, comments)
+            speeds[workers] = comments / seconds
+            click.echo(f"{workers} worker(s): {speeds[workers]:,.0f} comments/s")
+    click.echo(
+        f"ratio: {speeds[2] / speeds[1]:.2f} on {os.cpu_count()} cores, broker and clustering included"
+    )
+
+
+def _seconds(broker: ApacheBroker, folder: Path, workers: int, comments: int) -> float:
+    stage = Stage(broker, folder, partitions=_PARTITIONS, model="packaged", cache_dir=default_cache_dir())
+    with stage:
+        for _ in range(workers):
+            stage.start()
+        places = [TopicPartition(topic_name(stage.settings, Topic.COMMENTS), n) for n in range(_PARTITIONS)]
+        begun = time.monotonic()
+        stage.send(traffic(comments))
+        stage.wait(
+            lambda: sum(stage.committed()[place] for place in places) >= comments,
+            "the comments are not embedded",
+            _PATIENCE_SECONDS,
+        )
+        return time.monotonic() - begun
+
+
+if __name__ == "__main__":
+    main()
