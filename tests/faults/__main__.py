@@ -194,7 +194,7 @@ def _duplicates(cache: Path, folder: Path, scale: Scale, dice: random.Random) ->
         return Result(judge(stage.settings, lines, exact=True), recovery, exact=True)
 
 
-_FAULTS: Final[dict[str, Fault]] = {
+FAULTS: Final[dict[str, Fault]] = {
     "kills": _kills,
     "broker-restart": _broker_restart,
     "one-of-three": _one_of_three,
@@ -222,7 +222,7 @@ def _broker(
 
 
 @click.command()
-@click.argument("names", nargs=-1, type=click.Choice(list(_FAULTS)))
+@click.argument("names", nargs=-1, type=click.Choice(list(FAULTS)))
 @click.option("--comments", default=3_000, show_default=True, help="Comments in each fault.")
 @click.option("--kills", default=30, show_default=True, help="Workers that are killed.")
 @click.option("--fuzzed", default=10_000, show_default=True, help="Broken records, and good ones.")
@@ -238,10 +238,10 @@ def main(
         " (median, most) | took, s |\n|---|---|---|---|---|---|---|---|---|---|"
     )
     bad = []
-    for name in names or _FAULTS:
+    for name in names or FAULTS:
         begun, dice = time.monotonic(), random.Random(seed)  # noqa: S311 - moments, not secrets
         with tempfile.TemporaryDirectory(prefix="narrawatch-fault-") as folder:
-            result = _FAULTS[name](default_cache_dir(), Path(folder), given, dice)
+            result = FAULTS[name](default_cache_dir(), Path(folder), given, dice)
         one, times = result.verdict, result.recovery
         shown = f"{statistics.median(times):.1f}, {max(times):.1f}" if times else "-"
         click.echo(
