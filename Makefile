@@ -63,6 +63,7 @@ clean: ## Remove .venv and everything else that was made
 
 # The stamp is written last: whatever was interrupted is taken up again. uv installs many times faster than
 # pip and comes through it; where it finds no packages but pip does (its configuration is another), pip goes on.
+# Packages are compiled here, a minute once: where Python may not write bytecode, every start would do it again.
 $(STAMP): pyproject.toml requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "narrawatch needs Python 3.11 or later: make setup PYTHON=python3.11" >&2; exit 1; }
@@ -72,7 +73,7 @@ $(STAMP): pyproject.toml requirements.txt
 	  || { echo "Python's venv module is missing: on Debian, apt-get install python3-venv" >&2; exit 1; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv || true
 	@{ test -x $(BIN)/uv \
-	    && $(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.txt \
+	    && $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -r requirements.txt \
 	    && $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .; } \
 	  || { echo "Going on with pip, which takes longer" >&2 \
 	    && $(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt \
