@@ -121,6 +121,7 @@ def create_app(
         if refiner is None
         else DeskGauges(metrics, series, overlaid=refiner.overlaid),
         state=state,
+        end_of=lambda partition: _end_of(app, TP(topic_name(settings, Topic.CLAIMS), partition)),
         keeper=store,
         refiner=refiner,
     )

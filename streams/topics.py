@@ -64,6 +64,8 @@ TOPICS: tuple[TopicSpec, ...] = (
         7,
         "the claims of a comment with their vectors, key desk",
         max_record_bytes=MAX_RECORD_BYTES,
+        # The order in which claims are told depends on when they were written: one clock for all of them.
+        broker_time=True,
     ),
     TopicSpec(Topic.MENTIONS, "scaled", 90, "who made or rebutted which narrative, key desk"),
     # One partition each: few records, and whoever reads them wants them in order.

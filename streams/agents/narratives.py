@@ -48,8 +48,9 @@ __all__ = ["NarrativesAgent", "add_narratives_agent"]
 
 _BATCH_EVENTS = 32  # results are told batch by batch, and a review takes up to 100 ms
 _BATCH_SECONDS = 0.1
-# Records on their way from another worker's clock to here must not find that time has passed without them.
-_GRACE_MS = 1_000
+# Records on their way from the broker to here must not find that time has passed without them: whoever reads
+# them again would put them in another order than was told.
+_GRACE_MS = 5_000
 TICK_SECONDS = 0.25
 # A broker that is away for longer is a matter for whoever supervises the worker.
 _PATIENCE_SECONDS = 600.0
@@ -86,8 +87,9 @@ def _now_ms() -> int:
 class NarrativesAgent:
     """The shards of this worker. Everything runs on one loop, the engines in the thread of `executor`.
 
-    make_shard: an empty shard; read_claims: see `streams.claims_log`; keeper: None where no state is saved;
-    refiner: None where labels are not refined; clock: epoch ms.
+    make_shard: an empty shard; read_claims: see `streams.claims_log`; end_of: the offset after the last
+    record of a partition, as far as it is known; keeper: None where no state is saved; refiner: None where
+    labels are not refined; clock: epoch ms.
     """
 
     def __init__(
@@ -101,6 +103,7 @@ class NarrativesAgent:
         metrics: Metrics,
         gauges: DeskGauges,
         state: WorkerState,
+        end_of: Callable[[int], int | None] = lambda _: None,
         keeper: Keeper | None = None,
         refiner: LabelRefiner | None = None,
         clock: Callable[[], int] = _now_ms,
@@ -113,6 +116,7 @@ class NarrativesAgent:
         self._metrics = metrics
         self._gauges = gauges
         self._state = state
+        self._end_of = end_of
         self._keeper = keeper
         self._refiner = refiner
         self._clock = clock
@@ -139,7 +143,8 @@ class NarrativesAgent:
         async with self._lock:
             now = self._clock() - _GRACE_MS
             for partition, held in list(self._held.items()):
-                if held.shard.waiting and not held.is_stale:
+                is_behind = (self._end_of(partition) or 0) > held.shard.next_offset
+                if held.shard.waiting and not held.is_stale and not is_behind:
                     await self._guarded(partition, self._advance(partition, held, now))
             await self._save_what_is_due()
             await self._show(only_when_due=False)

@@ -435,6 +435,7 @@ class NarrativesBench:
         self.registry = CollectorRegistry()
         self.outlet = MemoryOutlet()
         self.now_ms = 0
+        self.end: int | None = None  # of the topic, as far as it is known
         self.read: list[tuple[int, int]] = []
         embedder = HashEmbedder()
         metrics = Metrics(self.registry)
@@ -461,6 +462,7 @@ class NarrativesBench:
             if refiner is None
             else DeskGauges(metrics, series, overlaid=refiner.overlaid),
             state=self.state,
+            end_of=lambda _: self.end,
             keeper=keeper,
             refiner=refiner,
             clock=lambda: self.now_ms,

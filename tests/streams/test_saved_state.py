@@ -153,6 +153,19 @@ async def test_records_that_wait_to_be_put_in_order_are_saved_too(settings: Sett
     assert first.narratives() | second.narratives() == whole.narratives()
 
 
+async def test_time_does_not_pass_while_records_are_on_their_way(settings: Settings) -> None:
+    batches = [batch_of(n, text, partition=n % 2) for n, text in enumerate(texts(10))]
+    log = [ClaimsRecord(n, batches[0].arrival_ms + n, encode_claims(one)) for n, one in enumerate(batches)]
+    bench = NarrativesBench(settings, log, partitions=2)
+    events = await bench.give(log)
+    bench.now_ms, bench.end = log[-1].written_ms + 10**7, len(log) + 1
+    await bench.agent.tick()
+    assert not all(event.acked for event in events)
+    bench.end = len(log)
+    await bench.agent.tick()
+    assert all(event.acked for event in events)
+
+
 async def test_only_what_changed_is_written_and_what_is_gone_is_dropped(settings: Settings) -> None:
     topic = MemoryTopic()
     bench = NarrativesBench(settings, [], keeper=MemoryKeeper(topic))
