@@ -229,7 +229,7 @@ def _end_of(app: faust.App, place: TP) -> int | None:
     """The offset after the last record of a partition; None as long as nothing was fetched from it."""
     try:
         return cast("int | None", app.consumer.highwater(place))
-    except ConsumerNotStarted:
+    except (ConsumerNotStarted, AssertionError):  # the latter where it is not ours (any more)
         return None
 
 
