@@ -73,13 +73,7 @@ def client_options(settings: Settings) -> dict[str, Any]:
     context = tls_context(settings)
     if context is not None:
         options["ssl_context"] = context
-    if settings.kafka_sasl_password is not None and settings.kafka_security_protocol.startswith("SASL_"):
-        options |= {
-            "sasl_mechanism": settings.kafka_sasl_mechanism,
-            "sasl_plain_username": settings.kafka_sasl_username,
-            "sasl_plain_password": settings.kafka_sasl_password.get_secret_value(),
-        }
-    return options
+    return options | _sasl_options(settings)
 
 
 def async_client_options(settings: Settings) -> dict[str, Any]:
@@ -91,13 +85,18 @@ def async_client_options(settings: Settings) -> dict[str, Any]:
         "request_timeout_ms": _REQUEST_TIMEOUT_MS,
         "ssl_context": tls_context(settings),
     }
-    if settings.kafka_sasl_password is not None and settings.kafka_security_protocol.startswith("SASL_"):
-        options |= {
-            "sasl_mechanism": settings.kafka_sasl_mechanism,
-            "sasl_plain_username": settings.kafka_sasl_username,
-            "sasl_plain_password": settings.kafka_sasl_password.get_secret_value(),
-        }
-    return options
+    return options | _sasl_options(settings)
+
+
+def _sasl_options(settings: Settings) -> dict[str, str | None]:
+    """User and password, as kafka-python and aiokafka alike name them; nothing without SASL."""
+    if settings.kafka_sasl_password is None or not settings.kafka_security_protocol.startswith("SASL_"):
+        return {}
+    return {
+        "sasl_mechanism": settings.kafka_sasl_mechanism,
+        "sasl_plain_username": settings.kafka_sasl_username,
+        "sasl_plain_password": settings.kafka_sasl_password.get_secret_value(),
+    }
 
 
 def producer_options(settings: Settings) -> dict[str, Any]:

@@ -124,7 +124,7 @@ def split(name: PieceName, content: bytes) -> Iterable[tuple[bytes, bytes]]:
     count = max(1, -(-len(content) // PART_BYTES))
     for part in range(count):
         piece = content[part * PART_BYTES : (part + 1) * PART_BYTES]
-        yield _encode((*name, part)), _encode(_Part(count, piece))
+        yield key_of_part(name, part), _encode(_Part(count, piece))
 
 
 def key_of_part(name: PieceName, part: int) -> bytes:

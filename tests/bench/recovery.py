@@ -30,6 +30,7 @@ from streams.topics import create_topics
 from tests.apache import QUICK_RESTART
 from tests.bench.made_claims import made_claims
 from tests.bench.made_rows import MadeRows
+from tests.faults.stage import resident_bytes
 from tests.faults.traffic import traffic
 from tests.integration.live import Worker, send, wait_until_done
 
@@ -67,9 +68,9 @@ def main(narratives: int) -> None:
                 send(settings, [(line.key, line.value) for line in traffic(20)])
                 wait_until_done(settings)
                 done = time.monotonic() - begun
-                statm = Path(f"/proc/{worker.process.pid}/statm").read_text(encoding="ascii").split()
+                resident = resident_bytes(worker)
         click.echo(f"ready after {ready:.1f} s, 20 comments dealt with after {done:.1f} s from its start")
-        click.echo(f"resident: {int(statm[1]) * 4096 / 2**20:,.0f} MiB")
+        click.echo(f"resident: {resident / 2**20:,.0f} MiB")
 
 
 def _fill(settings: Settings, narratives: int) -> int:

@@ -21,7 +21,7 @@ from streams.topics import Topic, create_topics, topic_name
 from tests.faults.traffic import Line
 from tests.integration.live import Worker
 
-__all__ = ["Sender", "Stage"]
+__all__ = ["Sender", "Stage", "resident_bytes"]
 
 _AT_ONCE = 50  # records that are sent before they are waited for
 _DONE_SECONDS = 600.0
