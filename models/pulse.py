@@ -35,16 +35,19 @@ class Bins:
 
 
 class Pulse(msgspec.Struct):
-    """Counts of one series. All but the last `RECENT_HOURS` is in the sums of the past.
+    """Counts of one series. Hours are numbered since the epoch, so are bins.
 
-    early: bins of mentions from before the series began; they are no growth. past_mentions, past_hours: how
-    much, in how many ordinary hours (see `models.volume`), fading; past_until: the first hour (since the
-    epoch) that is not in them. excess: squared deviations of hours beyond those of a Poisson variable, of so
-    many mentions (excess_mentions), fading. cusum: evidence of a slow rise. judged_until: the first hour that
-    is not in these three. told_ms: mentions until then have been told of; spiking_ms: when a spike was told
-    that is not over, 0 without; stirred_ms: when it was last unusual.
+    born_ms: when the series began; early: bins of mentions from before that, which are no growth; bins: of
+    the others, as far as they are recent (`RECENT_HOURS`).
+    past_mentions, past_hours: of all before, in ordinary hours (see `models.volume`), fading; past_until: the
+    first hour that is not in them.
+    excess: squared deviations of hours beyond those of a Poisson variable, of so many mentions
+    (excess_mentions), fading; cusum: evidence of a slow rise; judged_until: the first hour not in these.
+    told_ms: mentions until then have been told of; spiking_ms: when a spike was told that is not over, 0
+    without; stirred_ms: when it was last unusual.
     """
 
+    born_ms: int = 0
     bins: dict[int, int] = {}
     early: dict[int, int] = {}
     past_mentions: float = 0.0
@@ -58,13 +61,13 @@ class Pulse(msgspec.Struct):
     spiking_ms: int = 0
     stirred_ms: int = 0
 
-    def add(self, at_ms: int, born_ms: int) -> None:
-        """A mention of that time. born_ms: when the series began."""
-        self._change(at_ms, born_ms, 1)
+    def add(self, at_ms: int) -> None:
+        """A mention of that time (epoch ms)."""
+        self._change(at_ms, 1)
 
-    def take_back(self, at_ms: int, born_ms: int) -> None:
+    def take_back(self, at_ms: int) -> None:
         """A mention of that time does not count any more; one that was never added changes nothing."""
-        self._change(at_ms, born_ms, -1)
+        self._change(at_ms, -1)
 
     def recent(self) -> Bins:
         """What the bins hold, without what was early."""
@@ -74,10 +77,10 @@ class Pulse(msgspec.Struct):
         """What came before the series began."""
         return Bins(self.early)
 
-    def _change(self, at_ms: int, born_ms: int, step: int) -> None:
+    def _change(self, at_ms: int, step: int) -> None:
         place = at_ms // BIN_MS
         hour = place // BINS_PER_HOUR
-        if at_ms <= born_ms:
+        if at_ms <= self.born_ms:
             _step(self.early, place, step)
         elif hour >= self.past_until:
             _step(self.bins, place, step)

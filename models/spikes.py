@@ -1,6 +1,6 @@
 """Whether a series of mentions is unusual now: fair to the rare and the frequent, the new and the old.
 
-What is to be expected in a window is a Gamma-Poisson prediction: a rate that begins at what is usual among all
+What is to be expected in a window is a Gamma-Poisson prediction: a rate that begins at what is usual among
 narratives and follows the series' own past, times how much was said at the desk (see `models.volume`). The
 past ends some time before the window, so that a burst is not measured by itself. Four windows and a CUSUM for
 slow rises are looked at again with each mention; each is corrected for how often it gets the chance to be
@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 
 from models.negative_binomial import log_ratio, surprise
-from models.pulse import KEPT_AN_HOUR, Bins, Pulse
+from models.pulse import KEPT_AN_HOUR, Pulse
 from models.readings import WINDOWS, Reading, WindowReading
 from models.volume import BIN_MS, BINS_PER_HOUR, HOUR_MS, RECENT_HOURS, REMEMBERED_HOURS, Volume
 
@@ -42,8 +42,8 @@ class SpikeParameters(msgspec.Struct, frozen=True, kw_only=True):
     newborn_rate: float = 1.0
     newborn_hours: float = 3.0
     newborn_power: float = -1.5
-    # Variance beyond Poisson, as a share of the mean within an hour: to begin with, and how many mentions that
-    # is worth. In shorter and longer windows it goes with these powers of their length.
+    # Variance beyond Poisson, as a share of the mean within an hour: to begin with, and how many mentions
+    # that is worth. In shorter and longer windows it goes with these powers of their length.
     excess: float = 0.3
     excess_mentions: float = 10.0
     excess_power_short: float = 0.5
@@ -59,7 +59,9 @@ class SpikeParameters(msgspec.Struct, frozen=True, kw_only=True):
     corrections: tuple[float, float, float, float] = (-0.9, -0.6, 0.0, 0.5)
     cusum_correction: float = 0.5
     cusum_factor: float = 2.0
-    cusum_mentions: float = 20.0  # of the past, in so many ordinary hours: what is known less well has no CUSUM
+    cusum_mentions: float = (
+        20.0  # of the past, in so many ordinary hours: what is known less well has no CUSUM
+    )
     cusum_hours: float = 48.0
     # A past hour counts at most this many standard deviations above what was expected, and two mentions:
     # an old burst must not hide the next.
@@ -72,13 +74,13 @@ class _Past(NamedTuple):
 
 
 def read(
-    pulse: Pulse, volume: Volume, parameters: SpikeParameters, *, born_ms: int, now_ms: int, since_ms: int = 0
+    pulse: Pulse, volume: Volume, parameters: SpikeParameters, *, now_ms: int, since_ms: int = 0
 ) -> Reading:
     """How unusual a series is at a time at or after its latest mention. Changes nothing.
 
-    born_ms: when the series began; since_ms: mentions until then do not count (they were told of already).
+    since_ms: mentions until then do not count (they were told of already).
     """
-    moment = _Moment(pulse, volume, parameters, born_ms=born_ms, now_ms=now_ms, since_ms=since_ms)
+    moment = _Moment(pulse, volume, parameters, now_ms=now_ms, since_ms=since_ms)
     windows = [moment.window(place) for place in range(len(_BINS))]
     decades = surprise(
         [one.counted for one in windows], [one.mean for one in windows], [one.shape for one in windows]
@@ -109,13 +111,12 @@ class _Moment:
         volume: Volume,
         parameters: SpikeParameters,
         *,
-        born_ms: int,
         now_ms: int,
         since_ms: int = 0,
     ) -> None:
         self._pulse, self._volume, self._parameters = pulse, volume, parameters
         self._recent, self._before = pulse.recent(), pulse.before()
-        self._born_ms, self._now_ms = born_ms, now_ms
+        self._born_ms, self._now_ms = pulse.born_ms, now_ms
         self._end = now_ms // BIN_MS + 1
         self._fresh = since_ms // BIN_MS + 1  # bin
         self._excess = _excess(pulse, parameters)
@@ -129,7 +130,9 @@ class _Moment:
         # length would find everything surprising.
         first = max(start, min(self._fresh, self._end - 1 - _LENGTHS[0]))
         counted = self._recent.between(max(start, self._fresh), self._end)
-        already = self._recent.between(start, max(start, self._fresh)) + self._before.between(start, self._end)
+        already = self._recent.between(start, max(start, self._fresh)) + self._before.between(
+            start, self._end
+        )
         past = self._past(start - int(parameters.guard_hours[place] * BINS_PER_HOUR))
         hours = self._volume.length(first * BIN_MS, self._now_ms + 1, own=counted)
         mean = _rate(past, self._prior_rate(first * BIN_MS), parameters) * hours
@@ -150,7 +153,8 @@ class _Moment:
         count = self._count(now)
         length = self._volume.length(now * HOUR_MS, self._now_ms + 1, own=count)
         evidence = self._evidence(evidence, count, length)
-        return max(0.0, evidence / _LN10 + self._parameters.cusum_correction)
+        decades = evidence / _LN10 + self._parameters.cusum_correction
+        return max(0.0, decades)
 
     def judge(self, hour: int) -> None:
         """Take an hour that is over into the CUSUM and the excess."""
@@ -168,9 +172,7 @@ class _Moment:
 
     def _has_cusum(self) -> bool:
         pulse, parameters = self._pulse, self._parameters
-        return (
-            pulse.past_mentions >= parameters.cusum_mentions and pulse.past_hours >= parameters.cusum_hours
-        )
+        return pulse.past_mentions >= parameters.cusum_mentions and pulse.past_hours >= parameters.cusum_hours
 
     def _evidence(self, evidence: float, count: int, hours: float) -> float:
         """The CUSUM after another hour, or the part of it that has gone by."""
@@ -198,20 +200,20 @@ class _Moment:
             self._before.between(birth - length, birth + 1) * BINS_PER_HOUR / length for length in _LENGTHS
         )
         age = max(0, start_ms - self._born_ms) / HOUR_MS
-        attention = (1.0 + age / parameters.newborn_hours) ** parameters.newborn_power
+        attention = math.pow(1.0 + age / parameters.newborn_hours, parameters.newborn_power)
         return max(parameters.prior_rate, at_birth * attention)
 
 
-def settle_past(pulse: Pulse, volume: Volume, parameters: SpikeParameters, *, born_ms: int, now_ms: int) -> None:
+def settle_past(pulse: Pulse, volume: Volume, parameters: SpikeParameters, *, now_ms: int) -> None:
     """Judge the hours that are over, and let what is older than `RECENT_HOURS` go into the past.
 
     To be called with event time only: when it is called decides what a mention that is found late changes.
     """
-    now, born = now_ms // HOUR_MS, born_ms // HOUR_MS + 1
+    now, born = now_ms // HOUR_MS, pulse.born_ms // HOUR_MS + 1
     if not pulse.judged_until:
         pulse.judged_until = pulse.past_until = max(born, now - RECENT_HOURS)
     if pulse.judged_until < now - JUDGED_AFTER_HOURS:
-        moment = _Moment(pulse, volume, parameters, born_ms=born_ms, now_ms=now_ms)
+        moment = _Moment(pulse, volume, parameters, now_ms=now_ms)
         for hour in range(max(pulse.judged_until, now - RECENT_HOURS), now - JUDGED_AFTER_HOURS):
             moment.judge(hour)
         pulse.judged_until = now - JUDGED_AFTER_HOURS
@@ -256,16 +258,16 @@ def _most(mean: float, excess: float, parameters: SpikeParameters) -> float:
     return mean + parameters.most_deviations * math.sqrt(mean * (1.0 + excess)) + 2.0
 
 
-def notice(pulse: Pulse, volume: Volume, parameters: SpikeParameters, *, born_ms: int, now_ms: int) -> Reading | None:
+def notice(pulse: Pulse, volume: Volume, parameters: SpikeParameters, *, now_ms: int) -> Reading | None:
     """A series was mentioned just now: its reading if it spikes, None if it does not, or did already.
 
     To be called with event time. A spike is over when the series has been calm for some hours; what came
     until then is not told of again. Who finds the spike convincing calls `tell`.
     """
-    settle_past(pulse, volume, parameters, born_ms=born_ms, now_ms=now_ms)
+    settle_past(pulse, volume, parameters, now_ms=now_ms)
     if pulse.spiking_ms and now_ms - pulse.stirred_ms >= parameters.calm_hours * HOUR_MS:
         pulse.told_ms, pulse.spiking_ms, pulse.cusum = pulse.stirred_ms, 0, 0.0
-    reading = read(pulse, volume, parameters, born_ms=born_ms, now_ms=now_ms, since_ms=pulse.told_ms)
+    reading = read(pulse, volume, parameters, now_ms=now_ms, since_ms=pulse.told_ms)
     if not pulse.spiking_ms:
         return reading if reading.surprise >= parameters.surprise else None
     if max(one.surprise for one in reading.windows[:3]) >= parameters.calm:  # a day is long to remember

@@ -2,7 +2,7 @@
 
 Time is measured in ordinary hours: an hour in which as many comments come as in the mean hour of the desk. A
 Monday morning has more of them than a Sunday night (a profile of the hours of the week, learned and shrunken
-to that of the day and to a flat one), and a day on which everybody talks has more than others (share of voice).
+to that of the day and to a flat one), and a day on which all talk has more than others: share of voice.
 """
 
 import math
@@ -17,7 +17,9 @@ BIN_MS = 300_000
 BINS_PER_HOUR = 12
 HOUR_MS = BIN_MS * BINS_PER_HOUR
 RECENT_HOURS = 30  # of which five-minute bins are known
-REMEMBERED_HOURS = 14 * 24  # whose length in ordinary hours is known; narratives idle for longer are forgotten
+REMEMBERED_HOURS = (
+    14 * 24
+)  # whose length in ordinary hours is known; narratives idle for longer are forgotten
 
 _RING_BINS = (RECENT_HOURS + 2) * BINS_PER_HOUR
 _WEEK = 168
@@ -75,8 +77,9 @@ class Volume:
         if now <= self._newest:
             return
         while self._profiled < now // BINS_PER_HOUR - 1:  # an hour late, so that late comments count
-            if self._profiled < now // BINS_PER_HOUR - REMEMBERED_HOURS:
-                self._profiled = now // BINS_PER_HOUR - REMEMBERED_HOURS  # nobody was listening
+            self._profiled = max(
+                self._profiled, now // BINS_PER_HOUR - REMEMBERED_HOURS
+            )  # nobody was listening
             self._open(min(now, (self._profiled + 2) * BINS_PER_HOUR))
             self._profile(self._profiled)
         self._open(now)
@@ -93,7 +96,7 @@ class Volume:
         return usual / self._level * min(max(busier, 1.0), _BUSIEST)
 
     def hour(self, hour: int) -> float:
-        """The ordinary hours in an hour (of epoch hours) that is over. Of very old ones nothing is known: 1."""
+        """The ordinary hours in an epoch hour that is over; 1 for one that is not remembered."""
         if hour >= self._profiled:
             return self.length(hour * HOUR_MS, (hour + 1) * HOUR_MS)
         if hour < self._profiled - REMEMBERED_HOURS:
@@ -167,8 +170,8 @@ class Volume:
         # By what the hours of each day that have been heard are usually like: the first day is no full one.
         day = _shrunken(counts.sum(axis=1), (hours * hour).sum(axis=1), 1.0, _SHRINK_DAY * self._level)
         week = _shrunken(counts, hours, day[:, None] * hour, _SHRINK_WEEK).ravel()
-        self._week = week.tolist()
-        self._before = [0.0, *np.cumsum(week).tolist()]
+        self._week: list[float] = week.tolist()
+        self._before: list[float] = [0.0, *np.cumsum(week).tolist()]
 
     def _usual(self, at_ms: int) -> float:
         """Comments to be expected from a fixed time to this one."""
@@ -176,7 +179,7 @@ class Volume:
         whole = math.floor(hours)
         place = whole % _WEEK
         weeks = (whole - place) // _WEEK
-        return weeks * self._before[_WEEK] + self._before[place] + (hours - whole) * self._week[place]
+        return float(weeks * self._before[_WEEK] + self._before[place] + (hours - whole) * self._week[place])
 
 
 def _shrunken(counts: Floats, hours: Floats, usual: float | Floats, weight: float) -> Floats:

@@ -1,4 +1,4 @@
-"""Simulated desks: comments by the hour of the week, and series of mentions, calm or with something to find."""
+"""Simulated desks: comments by the hour of the week, and series of mentions, calm or not."""
 
 from typing import NamedTuple
 
@@ -64,24 +64,25 @@ def _comments(rng: np.random.Generator, end: float) -> NDArray[np.int64]:
     means = _COMMENTS_PER_HOUR * BIN_SECONDS / HOUR * season(bins)
     for start in rng.uniform(0, end, rng.poisson(end / DAY / _STORY_DAYS)):
         age = (bins - start) / HOUR
-        means = means * np.where(age >= 0, 1.0 + rng.exponential(1.0) * np.exp(-np.abs(age) / _STORY_HOURS), 1.0)
+        means = means * np.where(
+            age >= 0, 1.0 + rng.exponential(1.0) * np.exp(-np.abs(age) / _STORY_HOURS), 1.0
+        )
     return rng.poisson(means)
 
 
-def made_desk(
-    seed: int, *, rate: float, count: int, days: int, gamma: bool, kind: str = "calm"
-) -> Desk:
+def made_desk(seed: int, *, rate: float, count: int, days: int, gamma: bool, kind: str = "calm") -> Desk:
     """kind: calm, newborn, burst (+6 mentions within an hour) or doubling (of the rate, for good)."""
     rng = np.random.default_rng(seed)
     end = (WARM_UP_DAYS + days) * DAY
     judged_from = WARM_UP_DAYS * DAY
-    series = [_series(rng, rate, judged_from, end, gamma, kind) for _ in range(count)]
+    series = [_series(rng, rate, (judged_from, end), gamma, kind) for _ in range(count)]
     return Desk(_comments(rng, end), series, judged_from, end)
 
 
 def _series(
-    rng: np.random.Generator, rate: float, judged_from: float, end: float, gamma: bool, kind: str
+    rng: np.random.Generator, rate: float, judged: tuple[float, float], gamma: bool, kind: str
 ) -> Series:
+    judged_from, end = judged
     if kind == "newborn":
         start = judged_from + rng.uniform(0, DAY)
         founders = int(rng.integers(3, 7))

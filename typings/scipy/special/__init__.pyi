@@ -1,4 +1,5 @@
-from numpy.typing import ArrayLike, NDArray
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 def betainc(a: ArrayLike, b: ArrayLike, x: ArrayLike) -> NDArray[np.float64]: ...
+def gammainc(a: ArrayLike, x: ArrayLike) -> NDArray[np.float64]: ...
