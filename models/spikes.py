@@ -9,6 +9,7 @@ hour. At 4 decades, a hundred calm series give one false alarm a day.
 """
 
 import math
+from functools import cached_property
 from typing import NamedTuple
 
 import msgspec
@@ -85,7 +86,8 @@ def read(
     decades = surprise(
         [one.counted for one in windows], [one.mean for one in windows], [one.shape for one in windows]
     )
-    decades = np.maximum(decades + np.array(parameters.corrections), 0.0)
+    corrected = np.maximum(decades + np.array(parameters.corrections), 0.0)
+    decades = np.where(decades > 0, corrected, 0.0)
     shown = tuple(
         WindowReading(name, one.counted + one.expected_already, one.mean + one.expected_already, value)
         for name, one, value in zip(_BINS, windows, decades.tolist(), strict=True)
@@ -126,9 +128,10 @@ class _Moment:
         parameters = self._parameters
         length = _LENGTHS[place]
         start = self._end - 1 - length
-        # What was told of does not count again, and neither does the time until then; but a window of no
-        # length would find everything surprising.
-        first = max(start, min(self._fresh, self._end - 1 - _LENGTHS[0]))
+        # What was told of does not count again, and neither does the time until then, or before birth; but in
+        # a window of no length everything would be surprising.
+        begun = max(self._fresh, self._born_ms // BIN_MS)
+        first = max(start, min(begun, self._end - 1 - BINS_PER_HOUR))
         counted = self._recent.between(max(start, self._fresh), self._end)
         already = self._recent.between(start, max(start, self._fresh)) + self._before.between(
             start, self._end
@@ -149,7 +152,7 @@ class _Moment:
             return 0.0
         evidence = pulse.cusum
         for hour in range(max(pulse.judged_until, now - RECENT_HOURS), now):
-            evidence = self._evidence(evidence, self._count(hour), self._volume.hour(hour))
+            evidence = self._evidence(evidence, self._count(hour), self._length(hour))
         count = self._count(now)
         length = self._volume.length(now * HOUR_MS, self._now_ms + 1, own=count)
         evidence = self._evidence(evidence, count, length)
@@ -159,7 +162,7 @@ class _Moment:
     def judge(self, hour: int) -> None:
         """Take an hour that is over into the CUSUM and the excess."""
         pulse, parameters = self._pulse, self._parameters
-        count, hours = self._count(hour), self._volume.hour(hour)
+        count, hours = self._count(hour), self._length(hour)
         if self._has_cusum():
             pulse.cusum = self._evidence(pulse.cusum, count, hours)
         if (hour * HOUR_MS - self._born_ms) / HOUR_MS < parameters.newborn_hours:
@@ -181,6 +184,9 @@ class _Moment:
         step = log_ratio(count, mean, mean / self._excess, self._parameters.cusum_factor)
         return max(0.0, evidence + step)
 
+    def _length(self, hour: int) -> float:
+        return self._volume.length(hour * HOUR_MS, (hour + 1) * HOUR_MS)
+
     def _count(self, hour: int) -> int:
         return self._recent.between(hour * BINS_PER_HOUR, (hour + 1) * BINS_PER_HOUR)
 
@@ -190,18 +196,22 @@ class _Moment:
         start = max(pulse.past_until, self._born_ms // HOUR_MS + 1) * BINS_PER_HOUR
         if end <= start:
             return _Past(pulse.past_mentions, pulse.past_hours)
-        hours = self._volume.length(start * BIN_MS, end * BIN_MS)
+        hours = self._volume.usual(start * BIN_MS, end * BIN_MS)
         return _Past(pulse.past_mentions + self._recent.between(start, end), pulse.past_hours + hours)
 
     def _prior_rate(self, start_ms: int) -> float:
         """Mentions in an ordinary hour of a window that begins then, if nothing else is known."""
-        parameters, birth = self._parameters, self._born_ms // BIN_MS
-        at_birth = parameters.newborn_rate + max(
-            self._before.between(birth - length, birth + 1) * BINS_PER_HOUR / length for length in _LENGTHS
-        )
+        parameters = self._parameters
         age = max(0, start_ms - self._born_ms) / HOUR_MS
         attention = math.pow(1.0 + age / parameters.newborn_hours, parameters.newborn_power)
-        return max(parameters.prior_rate, at_birth * attention)
+        return max(parameters.prior_rate, self._at_birth * attention)
+
+    @cached_property
+    def _at_birth(self) -> float:
+        """Mentions in an hour when the series began, by the window in which there were most."""
+        birth = self._born_ms // BIN_MS
+        found = [self._before.between(birth - length, birth + 1) / length for length in _LENGTHS]
+        return self._parameters.newborn_rate + max(found) * BINS_PER_HOUR
 
 
 def settle_past(pulse: Pulse, volume: Volume, parameters: SpikeParameters, *, now_ms: int) -> None:
@@ -211,7 +221,7 @@ def settle_past(pulse: Pulse, volume: Volume, parameters: SpikeParameters, *, no
     """
     now, born = now_ms // HOUR_MS, pulse.born_ms // HOUR_MS + 1
     if not pulse.judged_until:
-        pulse.judged_until = pulse.past_until = max(born, now - RECENT_HOURS)
+        pulse.judged_until, pulse.past_until = max(born, now - RECENT_HOURS), born
     if pulse.judged_until < now - JUDGED_AFTER_HOURS:
         moment = _Moment(pulse, volume, parameters, now_ms=now_ms)
         for hour in range(max(pulse.judged_until, now - RECENT_HOURS), now - JUDGED_AFTER_HOURS):
@@ -231,7 +241,7 @@ def _settle(pulse: Pulse, volume: Volume, parameters: SpikeParameters, *, born: 
         hour = place // BINS_PER_HOUR
         counts[hour] = counts.get(hour, 0) + pulse.bins.pop(place)
     for hour in range(max(pulse.past_until, born), until):
-        hours = volume.hour(hour)
+        hours = volume.usual(hour * HOUR_MS, (hour + 1) * HOUR_MS)
         mean = _rate(_Past(pulse.past_mentions, pulse.past_hours), parameters.prior_rate, parameters) * hours
         most = _most(mean, _excess(pulse, parameters), parameters)
         pulse.past_mentions = KEPT_AN_HOUR * pulse.past_mentions + min(counts.get(hour, 0), most)
@@ -265,6 +275,8 @@ def notice(pulse: Pulse, volume: Volume, parameters: SpikeParameters, *, now_ms:
     until then is not told of again. Who finds the spike convincing calls `tell`.
     """
     settle_past(pulse, volume, parameters, now_ms=now_ms)
+    if len(pulse.bins) < parameters.min_authors and sum(pulse.bins.values()) < parameters.min_authors:
+        return None  # too few to convince anybody
     if pulse.spiking_ms and now_ms - pulse.stirred_ms >= parameters.calm_hours * HOUR_MS:
         pulse.told_ms, pulse.spiking_ms, pulse.cusum = pulse.stirred_ms, 0, 0.0
     reading = read(pulse, volume, parameters, now_ms=now_ms, since_ms=pulse.told_ms)
