@@ -66,6 +66,8 @@ __all__ = ["Engine"]
 
 _HOUR_MS = 3_600_000
 _MINUTE_MS = 60_000
+_SECOND_MS = 1_000
+_HASTY_SHARE = 2  # of the window, that makes a review due in any case
 _MOST_CAUTION = 2.0  # of a young desk: this many times the threshold convinces it, too
 
 
@@ -204,13 +206,12 @@ class Engine:
         self._representation.count(claim.language, vector, found)
         member = self._judged(member_of(claim, at), vector)
         self._context.count(thread, member.substance, now)
-        substance = np.array([member.substance], dtype=np.float32)
-        row = self._representation.rows([claim.language], vector[None, :], [found], substance)[0]
-        plain, inside = row[: len(vector)], self._context.inside([thread], row[None, :])[0]
-        gained = self._parts.gains(thread, plain, inside, self._context.worth(thread))
-        gains = {uid: gain / self._centroids.size(uid) for uid, gain in gained.items()}
+        row = self._representation.row(claim.language, vector, found, member.substance)
+        plain = row[: len(vector)]
+        inside = self._context.inside_one(thread, plain)
+        uids, gains = self._parts.gains(thread, plain, inside, self._context.worth(thread))
         threshold = self._threshold()
-        uid, similarity = self._centroids.nearest(row, gains, threshold)
+        uid, similarity = self._centroids.nearest(row, threshold, uids, gains)
         joins = similarity >= threshold
         member = member.at_similarity(similarity if joins else 0.0)
         self._window.append(member, vector, found, uid if joins else HELD_BACK)
@@ -249,8 +250,6 @@ class Engine:
         if narrative.state is State.FADED:
             narrative.state = State.EMERGED
             self._tell(EventType.REVIVED, narrative, at, {"authors": float(len(narrative.authors))})
-        if narrative.mentions >= self.parameters.relabel_growth * narrative.labelled_mentions:
-            self._label(narrative)
 
     def _assign(self, member: Member, narrative_id: str | None) -> None:
         self._outcome.assignments.append(
@@ -269,9 +268,15 @@ class Engine:
     def _review_is_due(self, now: int) -> bool:
         if self._unreviewed == 0:
             return False
-        enough = max(1, len(self._window) // self.parameters.reviews_per_window)
-        late = now - self._reviewed_ms >= self.parameters.review_minutes * _MINUTE_MS
-        return late or self._unreviewed >= enough
+        since_ms = now - self._reviewed_ms
+        if since_ms >= self.parameters.review_minutes * _MINUTE_MS:
+            return True
+        is_hasty = since_ms < self.parameters.review_seconds * _SECOND_MS and self._window_is_full()
+        share = _HASTY_SHARE if is_hasty else self.parameters.reviews_per_window
+        return self._unreviewed >= max(1, len(self._window) // share)
+
+    def _window_is_full(self) -> bool:
+        return len(self._window) >= self.parameters.window_claims
 
     def _review(self, now: int, at: int) -> None:
         """Group what is held back with what is near, or everything anew, and act on the groups."""
@@ -284,12 +289,16 @@ class Engine:
             decided = self._revised(view, now, at)
         else:
             decided = self._joined(view, now, at)
-        self._act(view, decided, now, at)
+        left = self._act(view, decided, now, at)
+        self._relabel({*self._window.owners, *left} - {HELD_BACK})
         self._slide(view)
 
     def _revision_is_due(self, now: int) -> bool:
-        enough = self._unrevised >= self.parameters.window_claims // self.parameters.reviews_per_window
-        late = now - self._revised_ms >= self.parameters.revise_minutes * _MINUTE_MS
+        since_ms = now - self._revised_ms
+        is_hasty = since_ms < _HASTY_SHARE * self.parameters.review_seconds * _SECOND_MS
+        share = 1 if is_hasty and self._window_is_full() else self.parameters.reviews_per_window
+        enough = self._unrevised >= self.parameters.window_claims // share
+        late = since_ms >= self.parameters.revise_minutes * _MINUTE_MS
         return bool(self._narratives) and (enough or late)
 
     def _joined(self, view: View, now: int, at: int) -> list[_Decision]:
@@ -313,10 +322,8 @@ class Engine:
         uids = [uid for uid in near if self._centroids.is_settled(uid)]
         products, sizes = self._grouping.products(view, places, uids, self._context.worth, settled=True)
         before = list(self._window.owners)
-        owner = np.array([*before, *uids])
-        stays = (owner[:, None] == owner[None, :]) & (owner[:, None] != HELD_BACK)
-        stay = self.parameters.stay * stays * np.outer(sizes, sizes)
-        groups = self._grouping.groups(products + stay, sizes, places, uids, self._threshold())
+        drawn = self._grouping.drawn_together(products, sizes, [*before, *uids])
+        groups = self._grouping.groups(drawn, sizes, places, uids, self._threshold())
         decided = []
         for group, living in zip(groups, homes(groups, dict(enumerate(before))), strict=True):
             origin = main_owner(before[place] for place in group.places)
@@ -330,7 +337,7 @@ class Engine:
         return decided
 
     def _is_convincing(
-        self, products: NDArray[np.float64], items: list[int], places: list[int], *, split: bool
+        self, products: NDArray[np.float32], items: list[int], places: list[int], *, split: bool
     ) -> bool:
         """Whether claims are a narrative. The fewer they are, the more they must be as one; and so must those
         that were taken for another narrative. items: the places' rows in products.
@@ -351,8 +358,8 @@ class Engine:
             for core in cores
         )
 
-    def _act(self, view: View, decided: list[_Decision], now: int, at: int) -> None:
-        """Move claims to where they belong, and tell."""
+    def _act(self, view: View, decided: list[_Decision], now: int, at: int) -> Iterable[int]:
+        """Move claims to where they belong, and tell; returns the narratives that some have left."""
         left: dict[int, list[int]] = {}
         joined: list[tuple[_Decision, list[int]]] = []
         for decision in decided:
@@ -374,6 +381,7 @@ class Engine:
                     self._assign(self._window.members[place].at_similarity(0.0), None)
             else:
                 self._join_retroactively(decision, moved, view, now, at)
+        return left
 
     def _take_out(self, uid: int, places: list[int]) -> None:
         """Withdraw the mentions of comments whose claims have left a narrative, unless others stayed."""
@@ -399,8 +407,9 @@ class Engine:
                 narrative.add(rest[0])
                 self._outcome.mentions.append(_mention(narrative.narrative_id, rest[0], retroactive=True))
         narrative.resample([member for staying in stay.values() for member in staying])
+        if any(narrative.shows(members[place]) for place in places):
+            narrative.labelled_mentions = 0
         self._changed[uid] = None
-        self._label(narrative)
 
     def _withdraw(self, source: str, comment_id: str) -> None:
         """Forget what a comment said. The sums of narratives follow at the next review."""
@@ -415,6 +424,7 @@ class Engine:
             self._assign(members[place].at_similarity(0.0), None)
         for uid, own in left.items():
             self._take_out(uid, own)
+        self._relabel(left)
         self._window.drop(set(places))
         for narrative in self._narratives.values():
             if key in narrative.comments:
@@ -538,6 +548,16 @@ class Engine:
                 out_of=out_of,
             )
         )
+
+    def _relabel(self, uids: Iterable[int]) -> None:
+        """Label those of these narratives that have grown, or lost what they were shown by."""
+        for uid in sorted(uids):
+            narrative = self._narratives.get(uid)
+            if narrative is None or not narrative.mentions:
+                continue
+            if narrative.mentions >= self.parameters.relabel_growth * narrative.labelled_mentions:
+                self._label(narrative)
+                self._changed[uid] = None
 
     def _label(self, narrative: Narrative) -> None:
         if not narrative.sample:  # all that was known in full was taken back: the next claims bring a label

@@ -37,7 +37,7 @@ class Watch(msgspec.Struct, frozen=True, kw_only=True):
     threshold: float = WATCH_SIMILARITY
 
 
-def _contains(text: list[str], phrase: list[str]) -> bool:
+def _contains(text: Sequence[str], phrase: Sequence[str]) -> bool:
     span = len(phrase)
     return any(text[i : i + span] == phrase for i in range(len(text) - span + 1))
 
