@@ -272,11 +272,7 @@ class Centroids:
         while capacity < slots:
             capacity *= 2
         more = capacity - len(self._sizes)
-        blank = np.zeros((more, self._dimensions), dtype=np.float32)
-        self._sums, self._settled_sums = (
-            np.vstack([self._sums, blank]),
-            np.vstack([self._settled_sums, blank]),
-        )
+        self._sums, self._settled_sums = _grown(self._sums, capacity), _grown(self._settled_sums, capacity)
         none = np.zeros(more, dtype=np.float32)
         self._sizes, self._settled_sizes = np.append(self._sizes, none), np.append(self._settled_sizes, none)
         self._active = np.append(self._active, np.zeros(more, dtype=np.bool_))
@@ -357,3 +353,10 @@ def _add_up(
         for column in range(rows.shape[1]):
             sums[slots[number], column] += rows[places[number], column]
         sizes[slots[number]] += np.float32(1.0)
+
+
+def _grown(array: NDArray[np.float32], rows: int) -> NDArray[np.float32]:
+    """A copy with rows of zeros after its own. The system gives memory for those when they are written to."""
+    grown = np.zeros((rows, array.shape[1]), dtype=np.float32)
+    grown[: len(array)] = array
+    return grown
