@@ -46,6 +46,24 @@ class Watch(BaseModel):
     desk: _Desk | None = Field(
         default=None, description="a desk, or none for every desk (lower-case letters, digits, '-', '_')"
     )
+    threshold_per_hour: int | None = Field(
+        default=None,
+        ge=1,
+        le=1_000_000,
+        description="1 to 1000000 matches in an hour from which it alerts, or none",
+    )
+    surprise: float | None = Field(
+        default=None,
+        gt=0,
+        le=300,
+        description="above 0 to 300 decades (3: a chance of one in a thousand) from which it alerts, or none",
+    )
+    similarity: float | None = Field(
+        default=None,
+        gt=0,
+        le=1,
+        description="above 0 to 1: how near to a phrase a claim must be, or none for the default",
+    )
 
 
 class Settings(BaseModel):
@@ -111,7 +129,7 @@ class Settings(BaseModel):
     watches: tuple[Watch, ...] = Field(
         default=(),
         max_length=200,
-        description="up to 200 watches, each with name, phrases and optionally desk",
+        description="up to 200 watches, each with name, phrases and optionally desk and thresholds",
     )
     sensitivity: Literal["low", "normal", "high"] = Field(default="normal", description="low, normal or high")
     lateness_seconds: float = Field(
