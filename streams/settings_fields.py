@@ -1,7 +1,8 @@
 """Every setting of narrawatch as one typed, frozen object.
 
 The description of a field says what is allowed: it is what an error prints and what the documentation
-lists. `streams.settings` reads the values; `streams.connection` hands those of Kafka to its clients.
+lists. Those of alerting rules and of notifications are in `streams.alert_fields` and
+`streams.notify_fields`. `streams.settings` reads the values; `streams.connection` hands those of Kafka to its clients.
 """
 
 from pathlib import Path
@@ -19,7 +20,9 @@ from pydantic import (
     model_validator,
 )
 
+from streams.alert_fields import AlertFields
 from streams.comments import DESK_PATTERN
+from streams.notify_fields import NotifyFields
 
 __all__ = ["Settings", "Watch"]
 
@@ -66,7 +69,7 @@ class Watch(BaseModel):
     )
 
 
-class Settings(BaseModel):
+class Settings(AlertFields, NotifyFields):
     """All settings. Build it with `streams.settings.load_settings`, which reports errors as one line.
 
     `Settings(...)` itself takes only its arguments and the defaults, and raises pydantic's ValidationError.
