@@ -56,9 +56,7 @@ def alertmanager_routes(webhook_url: str) -> dict[str, Any]:
                 }
             ],
         },
-        "receivers": [
-            {"name": "webhook", "webhook_configs": [{"url": webhook_url, "send_resolved": False}]}
-        ],
+        "receivers": [{"name": "webhook", "webhook_configs": [{"url": webhook_url, "send_resolved": False}]}],
     }
 
 
