@@ -229,7 +229,7 @@ def test_receivers_come_from_a_file_and_their_secrets_are_known_as_such(tmp_path
         ({"notify": [{"name": "a", "url": "https://x.example"}] * 2}, "two receivers have the same name"),
         ({"notify_listen_host": "192.0.2.1"}, "needs notify_listen_token"),
         ({"notify_listen_token": "short"}, "at least 16 characters"),
-        ({"web_url": "https://x.example/{{ . }}"}, "http:// or https://"),
+        ({"web_url": "ftp://x.example"}, "web_url"),
         ({"alert_runbook_url": "run book"}, "an address or a path"),
     ],
 )
