@@ -5,19 +5,18 @@ gives them. The state is a function of the partition's records alone: a `Shard` 
 beginning is the shard that was lost with another worker.
 """
 
-import gc
 import logging
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Set
 from typing import NamedTuple
 
 from models.engine import Engine
 from models.outcome import NarrativeView, Outcome
+from models.readings import Readings
 from streams.claims_log import ClaimsRecord
 from streams.errors import RejectedComment, RejectReason
 from streams.ordering import PartitionMerge
 from streams.records import ClaimBatch, decode_claims
-from streams.shard_state import PieceName, SavedShard, ShardState, pack_shard
+from streams.shard_state import PieceName, SavedShard, ShardState, pack_shard, without_collection
 
 __all__ = ["Observed", "Shard"]
 
@@ -131,11 +130,9 @@ class Shard:
 
         Raises SnapshotError when it does not fit this program or model; then the shard is of no use.
         """
-        for desk, pieces in saved.engines.items():
-            engine = self.adopt(desk)
-            # Millions of objects are made here and none is garbage: looking for some takes longer than that.
-            with _without_collection():
-                engine.restore_pieces(pieces)
+        with without_collection():
+            for desk, state in saved.engines.items():
+                self.adopt(desk).restore_unpacked(state)
         self.next_offset = saved.state.next_offset
         serials = {offset: serial for serial, offset in saved.state.waiting.items()}
         held = {}
@@ -153,6 +150,14 @@ class Shard:
     def narratives(self, desk: str) -> list[NarrativeView]:
         """The narratives of a desk that are in memory."""
         return self._engines[desk].narratives()
+
+    def readings(self, desk: str, narrative_ids: Set[str], now_ms: int) -> Readings:
+        """How unusual these narratives of a desk and its watches are at a time (epoch ms)."""
+        return self._engines[desk].readings(narrative_ids, now_ms)
+
+    def now_ms(self, desk: str) -> int | None:
+        """Event time of a desk, epoch ms; None before its first comment."""
+        return self._engines[desk].now_ms
 
     def narrative(self, desk: str, narrative_id: str) -> NarrativeView | None:
         """One narrative, if the desk is here and has it in memory."""
@@ -185,17 +190,6 @@ class Shard:
                 f"vectors of {wrong // _BYTES_PER_NUMBER} dimensions,"
                 f" the model's have {self._vector_bytes // _BYTES_PER_NUMBER}",
             )
-
-
-@contextmanager
-def _without_collection() -> Iterator[None]:
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def _version(batch: ClaimBatch) -> int:
