@@ -7,7 +7,7 @@ it begins with `narrawatch_` and ends with its unit, with `_total` for a counter
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
-__all__ = ["LABEL_BOUNDS", "METRICS", "MetricSpec"]
+__all__ = ["LABEL_BOUNDS", "METRICS", "NOTIFY_METRICS", "MetricSpec"]
 
 Kind = Literal["counter", "gauge", "histogram", "info"]
 
@@ -36,6 +36,7 @@ LABEL_BOUNDS: Mapping[str, str] = {
     "outcome": "a fixed set, RefinementOutcome",
     "partition": "partitions assigned to this worker; series of others are removed",
     "reason": "a fixed set, RejectReason",
+    "receiver": "the receivers of the settings, at most 50",
     "source": "the first 50 sources of each desk, all others as '_other'",
     "stance": "supports, rebuts, unjudged",
     "state": "a fixed set",
@@ -259,6 +260,13 @@ MODEL = MetricSpec(
     ("model", "origin"),
 )
 
+WORKER_READY = MetricSpec(
+    "narrawatch_worker_ready",
+    "gauge",
+    "ready",
+    "Whether a comment that arrives now would be dealt with: 1 or 0, as the page /ready says.",
+)
+
 METRICS: tuple[MetricSpec, ...] = (
     COMMENTS,
     CLAIMS,
@@ -294,4 +302,23 @@ METRICS: tuple[MetricSpec, ...] = (
     COMMENT_TO_METRIC,
     BUILD,
     MODEL,
+    WORKER_READY,
 )
+
+NOTIFICATIONS = MetricSpec(
+    "narrawatch_notifications_total",
+    "counter",
+    "notifications",
+    "Notifications by receiver and what became of them.",
+    ("receiver", "outcome"),
+)
+NOTIFICATION = MetricSpec(
+    "narrawatch_notification_seconds",
+    "histogram",
+    "seconds",
+    "Time to deliver a notification, with all attempts.",
+    ("receiver",),
+    buckets=_DELAY_SECONDS,
+)
+# What `narrawatch notify` shows, a process of its own.
+NOTIFY_METRICS: tuple[MetricSpec, ...] = (NOTIFICATIONS, NOTIFICATION)

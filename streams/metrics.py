@@ -5,7 +5,7 @@
 not meet.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -65,6 +65,7 @@ class Metrics:
         self._delay = _histogram(specs.COMMENT_TO_METRIC, registry)
         self._build = _gauge(specs.BUILD, registry)
         self._model = _gauge(specs.MODEL, registry)
+        self._ready = _gauge(specs.WORKER_READY, registry)
         self.of_narratives = {spec: _gauge(spec, registry) for spec in _OF_NARRATIVES}
         self.of_watches = {spec: _gauge(spec, registry) for spec in _OF_WATCHES}
         self.narrative_info = _gauge(specs.NARRATIVE, registry)
@@ -185,6 +186,10 @@ class Metrics:
     def delay(self, seconds: float) -> None:
         """A comment that arrived so long ago has just been counted."""
         self._delay.observe(max(0.0, seconds))  # clocks of broker and worker differ
+
+    def follow_readiness(self, is_ready: Callable[[], bool]) -> None:
+        """Ask this, from any thread, whenever metrics are read: a worker that hangs sets no gauge."""
+        self._ready.set_function(lambda: float(is_ready()))
 
     def build(self, version: str) -> None:
         """Which version runs."""
