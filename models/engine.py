@@ -32,6 +32,7 @@ from models.outcome import (
     Assignment,
     Event,
     EventType,
+    Made,
     Mention,
     NarrativeView,
     Outcome,
@@ -246,6 +247,7 @@ class Engine:
         if not counted:
             return
         self._outcome.mentions.append(_mention(narrative.narrative_id, member, retroactive=retroactive))
+        self._outcome.made.append(Made(member.language, member.source, member.stance))
         if narrative.state is State.FADED:
             narrative.state = State.EMERGED
             self._tell(EventType.REVIVED, narrative, at, {"authors": float(len(narrative.authors))})

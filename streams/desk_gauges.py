@@ -6,14 +6,16 @@ To look at all narratives of a desk costs more than to add a comment to one, hen
 import time
 from collections.abc import Callable, Iterable
 
-from models.outcome import NarrativeView, State
+from models.outcome import EventType, Kind, NarrativeView, State
 from streams.desks import Observed, Shard
-from streams.metrics import Metrics
+from streams.metrics import CAMPAIGN, Metrics
 from streams.narrative_series import NarrativeSeries, NarrativeStats
 
 __all__ = ["SHOW_SECONDS", "DeskGauges"]
 
 SHOW_SECONDS = 1.0
+
+_UNJUDGED = "unjudged"
 
 
 class DeskGauges:
@@ -52,8 +54,15 @@ class DeskGauges:
             self._metrics.withdrawn(edited=outcome.edited, deleted=outcome.deleted)
             if not (outcome.edited or outcome.deleted):
                 self._metrics.comment(batch.desk, len(batch.claims))
+                self._metrics.source_heard(batch.desk, batch.source, batch.arrival_ms / 1000)
+            for language, source, stance in outcome.made:
+                self._metrics.mention(
+                    batch.desk, language=language, source=source, stance=stance or _UNJUDGED
+                )
             for event in outcome.events:
                 self._metrics.event(batch.desk, event.type.value)
+                if event.type is EventType.EMERGED and event.narrative.kind is Kind.CAMPAIGN:
+                    self._metrics.event(batch.desk, CAMPAIGN)
             for match in outcome.matches:
                 self._metrics.watch_match(batch.desk, match.watch)
             self._arrivals_ms.append(batch.arrival_ms)
@@ -100,4 +109,9 @@ def _stats(view: NarrativeView) -> NarrativeStats:
         kind=view.kind.value,
         supporting=view.mentions if view.supporting is None else view.supporting,
         rebutting=view.rebutting or 0,
+        authors=view.authors,
+        threads=len(view.threads),
+        copies=view.copies,
+        emerged_seconds=view.emerged_at.timestamp(),
+        last_seen_seconds=view.last_seen.timestamp(),
     )

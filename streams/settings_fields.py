@@ -1,7 +1,8 @@
 """Every setting of narrawatch as one typed, frozen object.
 
 The description of a field says what is allowed: it is what an error prints and what the documentation
-lists. `streams.settings` reads the values; `streams.connection` hands those of Kafka to its clients.
+lists. Those of alerting rules and of notifications are in `streams.alert_fields` and
+`streams.notify_fields`. `streams.settings` reads the values; `streams.connection` hands those of Kafka to its clients.
 """
 
 from pathlib import Path
@@ -19,7 +20,9 @@ from pydantic import (
     model_validator,
 )
 
+from streams.alert_fields import AlertFields
 from streams.comments import DESK_PATTERN
+from streams.notify_fields import NotifyFields
 
 __all__ = ["Settings", "Watch"]
 
@@ -46,9 +49,27 @@ class Watch(BaseModel):
     desk: _Desk | None = Field(
         default=None, description="a desk, or none for every desk (lower-case letters, digits, '-', '_')"
     )
+    threshold_per_hour: int | None = Field(
+        default=None,
+        ge=1,
+        le=1_000_000,
+        description="1 to 1000000 matches in an hour from which it alerts, or none",
+    )
+    surprise: float | None = Field(
+        default=None,
+        gt=0,
+        le=300,
+        description="above 0 to 300 decades (3: a chance of one in a thousand) from which it alerts, or none",
+    )
+    similarity: float | None = Field(
+        default=None,
+        gt=0,
+        le=1,
+        description="above 0 to 1: how near to a phrase a claim must be, or none for the default",
+    )
 
 
-class Settings(BaseModel):
+class Settings(AlertFields, NotifyFields):
     """All settings. Build it with `streams.settings.load_settings`, which reports errors as one line.
 
     `Settings(...)` itself takes only its arguments and the defaults, and raises pydantic's ValidationError.
@@ -111,7 +132,7 @@ class Settings(BaseModel):
     watches: tuple[Watch, ...] = Field(
         default=(),
         max_length=200,
-        description="up to 200 watches, each with name, phrases and optionally desk",
+        description="up to 200 watches, each with name, phrases and optionally desk and thresholds",
     )
     sensitivity: Literal["low", "normal", "high"] = Field(default="normal", description="low, normal or high")
     lateness_seconds: float = Field(

@@ -1,0 +1,61 @@
+"""What a rule is, before it is YAML, and how text gets into PromQL and templates without breaking out."""
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+__all__ = ["Alert", "Group", "Recording", "Severity", "figure", "quoted"]
+
+Severity = Literal["info", "warning", "critical"]
+"""info: good to know; warning: look at it today; critical: narrawatch does not do its work, look now."""
+
+
+class Recording(NamedTuple):
+    """A series computed ahead. record: level:metric:operation."""
+
+    record: str
+    expr: str
+
+
+class Alert(NamedTuple):
+    """An alerting rule.
+
+    expr: PromQL; what it returns is one alert a label set, so it must be aggregated to what identifies the
+    alert, and `dropped` names further labels that only the texts may use. summary, description: templates of
+    Prometheus; figures that change belong there and never into labels. link: a page about it, or none.
+    """
+
+    name: str
+    expr: str
+    for_seconds: int
+    severity: Severity
+    summary: str
+    description: str
+    link: str | None = None
+    dropped: Sequence[str] = ()
+    keep_firing_seconds: int = 0
+
+
+class Group(NamedTuple):
+    """Rules that are evaluated one after the other, and the name of their file without its ending."""
+
+    name: str
+    rules: Sequence[Recording | Alert]
+
+
+def quoted(text: str) -> str:
+    """A string literal of PromQL with this value."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + "".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in escaped) + '"'
+
+
+def figure(metric: str, labels: Sequence[str], *, and_where: str = "", form: str = "%.0f") -> str:
+    """A template that looks a figure up when the alert is written; "?" where there is none.
+
+    metric: a series or a recorded one, in any aggregation; labels: of the alert, by which it is found;
+    and_where: further matchers; form: of a Go printf.
+    """
+    matchers = ",".join([f"{label}=%q" for label in labels] + ([and_where] if and_where else []))
+    values = " ".join(f"$labels.{label}" for label in labels)
+    question = f"printf `max({metric}{{{matchers}}})` {values}"
+    shown = f"{{{{ . | first | value | printf `{form}` }}}}"
+    return f"{{{{ with {question} | query }}}}{shown}{{{{ else }}}}?{{{{ end }}}}"
