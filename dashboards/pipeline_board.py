@@ -170,7 +170,7 @@ def _trouble() -> Row:
         "Dead letters by reason",
         describe(
             "Comments put aside a second, by reason.",
-            "invalid_json and invalid_utf8 are the producer's; failed is ours: send them again after a restart.",
+            "What is invalid is the producer's to mend; what failed is ours: send it again after a restart.",
         ),
         [Query(ask.REJECTED, "{{reason}}")],
         PER_SECOND,
@@ -230,7 +230,7 @@ def _builds() -> Row:
         "Versions",
         describe(
             "How many workers run each version.",
-            "During an upgrade two are normal; afterwards find the one left.",
+            "Two are normal during an upgrade, and only then.",
         ),
         [Column("workers", "Workers", ask.BUILDS)],
         {"version": "Version"},
