@@ -1,12 +1,12 @@
 """Alert rules as Grafana manages them, for those who alert from Grafana and not from Alertmanager.
 
-They say the same as the rules for Prometheus where Grafana can: the same figures, names, severities and pages. A
-rule asks for the figure (A) and compares it (C), so that Grafana shows it. What a narrative says is a label of
-its alerts here, for Grafana's texts know nothing else; group notifications by desk and narrative_id.
+They say the same as the rules for Prometheus where Grafana can: the same figures, names, severities, pages. A
+rule asks for the figure (A) and compares it (C), so that Grafana shows it. What a narrative says is a label
+of its alerts here, for Grafana's texts know nothing else; group notifications by desk and narrative_id.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
 from dashboards.promql import increase, is_, max_by, quantile, select, sum_by
@@ -58,7 +58,7 @@ class _Rule(NamedTuple):
     severity: Literal["info", "warning", "critical"]
     summary: str
     description: str
-    for_seconds: int
+    for_seconds: int = 0
     link: str = ""
     no_data: NoData = "OK"
 
@@ -72,11 +72,8 @@ def alert_rules(
     folder_uid: str,
 ) -> list[dict[str, Any]]:
     """The rules as Grafana's provisioning API takes them."""
-    rules = [
-        *_narratives(thresholds, web_url),
-        *_watches(thresholds, watches, web_url),
-        *_operation(thresholds),
-    ]
+    rules = _narratives(thresholds, web_url)
+    rules += [*_watches(thresholds, watches, web_url), *_operation(thresholds)]
     return [_provisioned(rule, datasource_uid, folder_uid) for rule in rules]
 
 
@@ -93,7 +90,7 @@ def _narratives(limits: Thresholds, web_url: str) -> list[_Rule]:
             limit=limits.emerged_seconds,
             severity="info",
             summary="New in {{ $labels.desk }}: {{ $labels.label }}",
-            description="It emerged {{ $values.A.Value | humanizeDuration }} ago. Read the quotes on its page.",
+            description="It emerged {{ $values.A.Value | humanizeDuration }} ago: read its quotes.",
             for_seconds=limits.for_seconds,
             link=link,
         ),
@@ -106,7 +103,7 @@ def _narratives(limits: Thresholds, web_url: str) -> list[_Rule]:
             limit=limits.surprise_decades,
             severity="warning",
             summary="Spiking in {{ $labels.desk }}: {{ $labels.label }}",
-            description='The surprise is {{ printf "%.1f" $values.A.Value }} decades: find out what set it off.',
+            description='The surprise is {{ printf "%.1f" $values.A.Value }} decades: what set it off?',
             for_seconds=limits.for_seconds,
             link=link,
         ),
@@ -125,30 +122,26 @@ def _enough(limits: Thresholds) -> str:
 
 
 def _watches(limits: Thresholds, watches: Sequence[WatchLimits], web_url: str) -> list[_Rule]:
+    link = f'{web_url.rstrip("/")}/watches/{{{{ reReplaceAll "[+]" "%20" (urlquery $labels.watch) }}}}'
     own = [watch for watch in watches if watch.matches_per_hour or watch.surprise_decades]
-    rules = [
-        _watch_rule("watch", "WatchThreshold", _others(limits, own), limits.surprise_decades, limits, web_url)
-    ]
-    for watch in own:
-        key = hashlib.sha256(f"{watch.desk or ''}\n{watch.name}".encode()).hexdigest()[:12]
-        title = f"WatchThreshold: {watch.name}" + (f" ({watch.desk})" if watch.desk else "")
-        if watch.surprise_decades is not None:
-            figure = max_by("desk, watch", select(WATCH_SURPRISE, **_matchers(watch)))
-            rules.append(_watch_rule(f"watch-{key}", title, figure, watch.surprise_decades, limits, web_url))
-        if watch.matches_per_hour is not None:
-            hour = select(WATCH_OBSERVED, **_matchers(watch), window=is_("1h"))
-            # "At least" is what the setting says, and Grafana compares with "more than".
-            limit = watch.matches_per_hour - 0.5
-            figure = max_by("desk, watch", hour)
-            rules.append(
-                _watch_rule(f"watch-hour-{key}", f"{title}, an hour", figure, limit, limits, web_url)
-            )
-    return rules
+    usual = _watch_rule("watch", "WatchThreshold", _others(limits, own), limits.surprise_decades)
+    rules = [usual, *(rule for watch in own for rule in _own_rules(watch))]
+    return [rule._replace(link=link, for_seconds=limits.for_seconds) for rule in rules]
 
 
-def _watch_rule(
-    name: str, title: str, expression: str, limit: float, limits: Thresholds, web_url: str
-) -> _Rule:
+def _own_rules(watch: WatchLimits) -> Iterator[_Rule]:
+    key = hashlib.sha256(f"{watch.desk or ''}\n{watch.name}".encode()).hexdigest()[:12]
+    title = f"WatchThreshold: {watch.name}" + (f" ({watch.desk})" if watch.desk else "")
+    if watch.surprise_decades is not None:
+        surprise = max_by("desk, watch", select(WATCH_SURPRISE, **_matchers(watch)))
+        yield _watch_rule(f"watch-{key}", title, surprise, watch.surprise_decades)
+    if watch.matches_per_hour is not None:
+        hour = max_by("desk, watch", select(WATCH_OBSERVED, **_matchers(watch), window=is_("1h")))
+        # "At least" is what the setting says, and Grafana compares with "more than".
+        yield _watch_rule(f"watch-hour-{key}", f"{title}, an hour", hour, watch.matches_per_hour - 0.5)
+
+
+def _watch_rule(name: str, title: str, expression: str, limit: float) -> _Rule:
     return _Rule(
         name=name,
         title=title,
@@ -158,9 +151,7 @@ def _watch_rule(
         limit=limit,
         severity="warning",
         summary="Watch {{ $labels.watch }} crossed its threshold in {{ $labels.desk }}",
-        description='It stands at {{ printf "%.1f" $values.A.Value }}. Read the matches on its page.',
-        for_seconds=limits.for_seconds,
-        link=f"{web_url.rstrip('/')}/watches/{{{{ urlquery $labels.watch }}}}",
+        description='It stands at {{ printf "%.1f" $values.A.Value }}: read its matches.',
     )
 
 
@@ -196,7 +187,7 @@ def _operation(limits: Thresholds) -> list[_Rule]:
             expression=lag,
             limit=limits.lag_records,
             summary='{{ printf "%.0f" $values.A.Value }} records wait in {{ $labels.topic }}',
-            description="Comments come in faster than they are read: start workers, or see whether one hangs.",
+            description="Comments come in faster than they are read: start workers, or look for one that hangs.",
             for_seconds=_LASTING_SECONDS,
             no_data="NoData",  # no worker at all would have no lag
             **common,
@@ -290,5 +281,11 @@ def _step(ref: str, datasource_uid: str, seconds: int, model: Mapping[str, Any])
 
 
 def _duration(seconds: int) -> str:
-    """As Grafana writes it back: whole minutes as minutes."""
-    return f"{seconds // 60}m" if seconds and seconds % 60 == 0 else f"{seconds}s"
+    """As Grafana writes it back: days only where they are whole, then hours, minutes, seconds."""
+    parts = []
+    for unit, length in (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)):
+        if unit == "d" and seconds % length:
+            continue
+        count, seconds = divmod(seconds, length)
+        parts.append(f"{count}{unit}" if count else "")
+    return "".join(parts) or "0s"

@@ -1,8 +1,8 @@
 """A connection to Grafana's HTTP API through grafana-api: addresses, retries, errors in plain words.
 
 Reading is tried again after anything that may pass. Writing is tried again only where it is certain that
-nothing was written: no connection, or a server that asks to wait. Else `UnansweredError` tells the caller to look
-before it writes again.
+nothing was written: no connection, or a server that asks to wait. Else `UnansweredError` tells the caller to
+look before it writes again.
 """
 
 import re

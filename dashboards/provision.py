@@ -17,7 +17,7 @@ __all__ = ["Wanted", "push"]
 
 
 class Wanted(NamedTuple):
-    """What Grafana is to hold. prometheus_url: as Grafana's server reaches it; rules: whether to alert there."""
+    """What Grafana is to hold. prometheus_url: as Grafana's server reaches it; rules: alert from there."""
 
     options: Options = Options()
     prometheus_url: str = "http://127.0.0.1:9090"

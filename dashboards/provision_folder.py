@@ -69,7 +69,7 @@ class DatasourcePlanner:
         }
 
     def plan(self) -> Step:
-        """Create it, or bring its address up to date. Raises NotFoundError for a foreign one that is missing."""
+        """Create it, or bring it up to date. Raises NotFoundError for a foreign one that is missing."""
         found = self._grafana.find(f"/datasources/uid/{self._uid}", f"look for the data source {self._uid}")
         if self._uid != DATASOURCE_UID:
             return self._foreign(found)

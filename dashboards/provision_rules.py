@@ -1,6 +1,6 @@
 """Alert rules in Grafana: made with the provenance of the API, so that nobody edits what a push would undo.
 
-The tree of notification policies is not touched: one request would replace all of it, and it belongs to others.
+The tree of notification policies is not touched: one request would replace all of it, and it is others'.
 """
 
 from collections.abc import Iterable, Mapping

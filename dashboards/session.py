@@ -24,7 +24,7 @@ class NotJsonError(Exception):
 
 
 class Session(requests.Session):
-    """Raises RefusalError, NoContentError and NotJsonError in place of answers that grafana-api cannot deal with."""
+    """Raises RefusalError, NoContentError, NotJsonError for answers that grafana-api cannot deal with."""
 
     def __init__(self) -> None:
         super().__init__()

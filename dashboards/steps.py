@@ -1,8 +1,8 @@
 """What a push would do and did: one step for each thing, planned from how Grafana is at that moment.
 
 A thing is compared before it is written, so that a second push changes nothing. When an answer was lost the
-step is planned again: either the first attempt has arrived, then nothing is left to do, or it has not, then it
-is tried again.
+step is planned again: either the first attempt has arrived, then nothing is left to do, or it has not, then
+it is tried again.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
