@@ -187,7 +187,7 @@ def _operation(limits: Thresholds) -> list[_Rule]:
             expression=lag,
             limit=limits.lag_records,
             summary='{{ printf "%.0f" $values.A.Value }} records wait in {{ $labels.topic }}',
-            description="Comments come in faster than they are read: start workers, or look for one that hangs.",
+            description="Comments come in faster than they are read: start workers, or find one that hangs.",
             for_seconds=_LASTING_SECONDS,
             no_data="NoData",  # no worker at all would have no lag
             **common,

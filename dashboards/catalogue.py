@@ -1,7 +1,7 @@
 """All dashboards by name, as JSON, and the files of them in this repository."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ from dashboards.narratives_board import narratives_board
 from dashboards.pipeline_board import pipeline_board
 from dashboards.watches_board import watches_board
 
-__all__ = ["BOARDS", "DEFAULTS", "GENERATED", "all_models", "render", "write"]
+__all__ = ["BOARDS", "DEFAULTS", "GENERATED", "all_models", "render", "stale", "write"]
 
 BOARDS: Final[Mapping[str, Callable[[Options], Dashboard]]] = {
     "narratives": narratives_board,
@@ -36,13 +36,24 @@ def render(name: str, options: Options = DEFAULTS) -> str:
     return json.dumps(BOARDS[name](options), cls=JSONEncoder, indent=1, sort_keys=True) + "\n"
 
 
+def stale(folder: Path, options: Options = DEFAULTS) -> list[Path]:
+    """The files FOLDER/NAME.json that are not what `write` would make of them, or are missing."""
+    return [path for path, text in _files(folder, options) if not _is(path, text)]
+
+
 def write(folder: Path, options: Options = DEFAULTS) -> list[Path]:
-    """Write all dashboards to FOLDER/NAME.json where they differ; returns the files that were written."""
+    """Write the dashboards to FOLDER/NAME.json where they differ; returns the files that were written."""
     folder.mkdir(parents=True, exist_ok=True)
-    written = []
+    old = [(path, text) for path, text in _files(folder, options) if not _is(path, text)]
+    for path, text in old:
+        path.write_text(text, encoding="utf-8")
+    return [path for path, _ in old]
+
+
+def _files(folder: Path, options: Options) -> Iterator[tuple[Path, str]]:
     for name in BOARDS:
-        path, text = folder / f"{name}.json", render(name, options)
-        if not path.is_file() or path.read_text(encoding="utf-8") != text:
-            path.write_text(text, encoding="utf-8")
-            written.append(path)
-    return written
+        yield folder / f"{name}.json", render(name, options)
+
+
+def _is(path: Path, text: str) -> bool:
+    return path.is_file() and path.read_text(encoding="utf-8", errors="replace") == text

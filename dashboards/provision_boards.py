@@ -1,8 +1,8 @@
 """Dashboards in Grafana: written when they differ, never over the work of others.
 
 Every save of ours leaves its mark in Grafana's history of versions: a message with the digest of what was
-sent. So the last message tells whether the dashboard is as we left it (even where Grafana has stored it in a newer
-schema), is an older one of ours, or was edited by hand since.
+sent. So the last message tells whether the dashboard is as we left it (even where Grafana has stored it in a
+newer schema), is an older one of ours, or was edited by hand since.
 """
 
 import hashlib
