@@ -7,15 +7,20 @@ from grafana_foundation_sdk.models import dashboard as models
 
 from dashboards.lifecycle import TAG
 from dashboards.thresholds import Thresholds
+from dashboards.variables import DATASOURCE_UID
 
 __all__ = ["Options", "new_board"]
 
 
 class Options(NamedTuple):
-    """What differs between installations. web_url: where people reach the page with the quotes."""
+    """What differs between installations. web_url: where people reach the page with the quotes.
+
+    datasource_uid: the data source that is asked unless another is chosen at the top.
+    """
 
     web_url: str = "http://127.0.0.1:8484"
     thresholds: Thresholds = Thresholds()
+    datasource_uid: str = DATASOURCE_UID
 
 
 def new_board(uid: str, title: str, description: str, *, hours: int) -> build.Dashboard:

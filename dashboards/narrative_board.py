@@ -46,7 +46,7 @@ def narrative_board(options: Options) -> Dashboard:
             "One narrative: how much it is told, by how many, and how surprising that is.",
             hours=48,
         )
-        .variables([datasource(), desk(), narrative(), web_address(options.web_url)])
+        .variables([datasource(options.datasource_uid), desk(), narrative(), web_address(options.web_url)])
         .annotations(list(marks_of_one(options.thresholds)))
         .links(
             [

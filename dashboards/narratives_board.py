@@ -54,7 +54,7 @@ def narratives_board(options: Options) -> Dashboard:
             "Which narratives are new, which grow, in which languages and sources.",
             hours=24,
         )
-        .variables([datasource(), desks(), source(), web_address(options.web_url)])
+        .variables([datasource(options.datasource_uid), desks(), source(), web_address(options.web_url)])
         .annotations(list(marks_of_all(options.thresholds)))
         .links(
             [

@@ -31,7 +31,7 @@ def pipeline_board(options: Options) -> Dashboard:
     """The health of the workers."""
     board = (
         new_board(PIPELINE_UID, "Pipeline", "Whether comments get through, and how fast.", hours=6)
-        .variables([datasource(), desks()])
+        .variables([datasource(options.datasource_uid), desks()])
         .annotations(list(marks_of_all(options.thresholds)))
         .links([board_link("Narratives", NARRATIVES_UID), board_link("Watches", WATCHES_UID)])
     )

@@ -11,7 +11,6 @@ from dashboards.provision_boards import BoardPlanner, gone_boards
 from dashboards.provision_folder import FOLDER_UID, DatasourcePlanner, FolderPlanner
 from dashboards.provision_rules import RulePlanner, gone_rules
 from dashboards.steps import Planner, Step, carry_out
-from dashboards.variables import DATASOURCE_UID
 
 __all__ = ["Wanted", "push"]
 
@@ -21,7 +20,6 @@ class Wanted(NamedTuple):
 
     options: Options = Options()
     prometheus_url: str = "http://127.0.0.1:9090"
-    datasource_uid: str = DATASOURCE_UID
     watches: Sequence[WatchLimits] = ()
     rules: bool = True
 
@@ -40,7 +38,10 @@ def push(
 
 
 def _ground(grafana: Grafana, wanted: Wanted) -> list[Planner]:
-    return [FolderPlanner(grafana), DatasourcePlanner(grafana, wanted.prometheus_url, wanted.datasource_uid)]
+    return [
+        FolderPlanner(grafana),
+        DatasourcePlanner(grafana, wanted.prometheus_url, wanted.options.datasource_uid),
+    ]
 
 
 def _boards(grafana: Grafana, wanted: Wanted, *, overwrite: bool) -> list[Planner]:
@@ -54,7 +55,7 @@ def _rules(grafana: Grafana, wanted: Wanted, *, overwrite: bool) -> list[Planner
         thresholds=wanted.options.thresholds,
         watches=wanted.watches,
         web_url=wanted.options.web_url,
-        datasource_uid=wanted.datasource_uid,
+        datasource_uid=wanted.options.datasource_uid,
         folder_uid=FOLDER_UID,
     )
     kept: list[Planner] = [RulePlanner(grafana, rule, overwrite=overwrite) for rule in rules]

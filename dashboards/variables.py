@@ -29,14 +29,14 @@ _ALL: Final = models.VariableOption(selected=True, text="All", value="$__all")
 _TEXT_AND_ID: Final = '/label="(?<text>.*?)",language=.*narrative_id="(?<value>[^"]+)"/'
 
 
-def datasource() -> build.DatasourceVariable:
-    """Which Prometheus is asked."""
+def datasource(uid: str) -> build.DatasourceVariable:
+    """Which Prometheus is asked. uid: the one that is shown before anybody chooses another."""
     return (
         build.DatasourceVariable("datasource")
         .label("Prometheus")
         .description("The data source that reads the metrics of the workers.")
         .type("prometheus")
-        .current(models.VariableOption(selected=True, text="narrawatch", value=DATASOURCE_UID))
+        .current(models.VariableOption(selected=True, text="narrawatch", value=uid))
     )
 
 

@@ -24,7 +24,7 @@ def watches_board(options: Options) -> Dashboard:
         new_board(
             WATCHES_UID, "Watches", "Narratives described in advance: matches, and how unusual.", hours=24
         )
-        .variables([datasource(), desks(), watch(), web_address(options.web_url)])
+        .variables([datasource(options.datasource_uid), desks(), watch(), web_address(options.web_url)])
         .annotations(list(marks_of_all(options.thresholds)))
         .links(
             [

@@ -34,6 +34,7 @@ def options_of(settings: Settings) -> Options:
             source_silent_seconds=settings.alert_source_silent_seconds,
             for_seconds=settings.alert_for_seconds,
         ),
+        settings.grafana_datasource_uid,
     )
 
 
@@ -43,13 +44,7 @@ def wanted_of(settings: Settings, *, rules: bool = True) -> Wanted:
         WatchLimits(watch.name, watch.desk, watch.threshold_per_hour, watch.surprise)
         for watch in settings.watches
     ]
-    return Wanted(
-        options_of(settings),
-        settings.grafana_prometheus_url,
-        settings.grafana_datasource_uid,
-        limits,
-        rules,
-    )
+    return Wanted(options_of(settings), settings.grafana_prometheus_url, limits, rules)
 
 
 def address_of(settings: Settings) -> Address:
