@@ -2,29 +2,18 @@
 
 import math
 import re
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dashboards.catalogue import all_models
 from tests.dashboards.interpolation import CHOICES, Question, filled, questions, variables
-from tests.dashboards.world import CHOSEN, DESK, END, LABEL, START, WATCH, lived
-from tests.prometheus import Prometheus, require_prometheus, serve
+from tests.dashboards.world import CHOSEN, DESK, END, LABEL, START, WATCH
+from tests.prometheus import Prometheus
 
 MODELS = all_models()
 QUESTIONS = [question for name, model in MODELS.items() for question in questions(name, model)]
 STEP = 60.0
-
-
-@pytest.fixture(scope="module")
-def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    require_prometheus()
-    data: Path = tmp_path_factory.mktemp("prometheus") / "data"
-    lived().write(data)
-    with serve(data) as running:
-        yield running
 
 
 def ask(prometheus: Prometheus, question: Question, choice: str) -> list[dict[str, Any]]:

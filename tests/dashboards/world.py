@@ -1,4 +1,4 @@
-"""Six hours of a newsroom in the app's own metrics: three desks' worth of narratives, watches, trouble."""
+"""Six hours of a newsroom in the app's own metrics: two desks with their narratives, watches, trouble."""
 
 import math
 from typing import Final
@@ -17,7 +17,7 @@ __all__ = ["CHOSEN", "DESK", "END", "HOURS", "LABEL", "START", "WATCH", "lived"]
 END: Final = 1_790_000_000.0
 HOURS: Final = 6
 START: Final = END - HOURS * 3600
-_STEP_SECONDS: Final = 60
+_STEP_MINUTES: Final = 2
 
 DESK: Final = "french-tech"
 CHOSEN: Final = "n00000000000000a1"
@@ -37,8 +37,8 @@ def lived() -> History:
     metrics.model("intfloat/multilingual-e5-small", "packaged")
     narratives, watches = NarrativeSeries(metrics, top=50), WatchSeries(metrics)
     history = History()
-    for minute in range(HOURS * 60 + 1):
-        now = START + minute * _STEP_SECONDS
+    for minute in range(0, HOURS * 60 + 1, _STEP_MINUTES):
+        now = START + minute * 60
         for desk in _DESKS:
             _traffic(metrics, desk, now, minute)
             _narratives(metrics, narratives, desk, now, minute)
@@ -57,7 +57,7 @@ def _traffic(metrics: Metrics, desk: str, now: float, minute: int) -> None:
             source=_SOURCES[n % 2],
             stance=("supports", "rebuts", "unjudged")[n % 3],
         )
-    metrics.source_heard(desk, _SOURCES[minute % 2], now)
+    metrics.source_heard(desk, _SOURCES[minute // 2 % 2], now)
     metrics.source_heard(desk, "quiet.example", START)
     if minute % 7 == 0:
         metrics.watch_match(desk, WATCH)
