@@ -188,7 +188,7 @@ class Metrics:
         self._delay.observe(max(0.0, seconds))  # clocks of broker and worker differ
 
     def follow_readiness(self, is_ready: Callable[[], bool]) -> None:
-        """Ask this, from any thread, whenever the metrics are read: a worker that hangs cannot set a gauge."""
+        """Ask this, from any thread, whenever metrics are read: a worker that hangs sets no gauge."""
         self._ready.set_function(lambda: float(is_ready()))
 
     def build(self, version: str) -> None:

@@ -29,7 +29,7 @@ _url_reader = TypeAdapter(HttpUrl)
 
 
 class Receiver(BaseModel):
-    """Who is told: a webhook, and what of. The address is a secret: that of a chat channel lets anyone post."""
+    """Who is told, and of what. The address is a secret: whoever knows that of a chat channel can post."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -78,7 +78,8 @@ class NotifyFields(BaseModel):
         default=(), max_length=50, description="up to 50 receivers, each with name and url"
     )
     notify_allow_private: bool = Field(
-        default=False, description="true when webhooks may be at private addresses or on this host; else false"
+        default=False,
+        description="true when webhooks may be at private addresses or this host; else false",
     )
     notify_cooldown_seconds: float = Field(
         default=3_600.0,

@@ -2,7 +2,8 @@
 
 The description of a field says what is allowed: it is what an error prints and what the documentation
 lists. Those of alerting rules and of notifications are in `streams.alert_fields` and
-`streams.notify_fields`. `streams.settings` reads the values; `streams.connection` hands those of Kafka to its clients.
+`streams.notify_fields`. `streams.settings` reads the values;
+`streams.connection` hands those of Kafka to its clients.
 """
 
 from pathlib import Path

@@ -1,8 +1,8 @@
 """What analysts are told of narratives: one emerged, one spikes, one is a campaign.
 
 An alert is identified by its name, the desk and the narrative: whatever else is said of it is text that is
-rewritten while it fires. The label of a narrative may be refined, and copies may make a campaign of it: neither
-must make a second alert. It is therefore joined in for the text, and dropped from the labels.
+rewritten while it fires. The label of a narrative may be refined, and copies may make a campaign of it:
+neither must make a second alert. It is therefore joined in for the text, and dropped from the labels.
 """
 
 from streams.alerts.rule_types import Alert, figure

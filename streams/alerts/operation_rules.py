@@ -44,7 +44,8 @@ def _workers() -> list[Alert]:
             for_seconds=_RESTART_SECONDS,
             severity="warning",
             summary="The worker at {{ $labels.instance }} is not ready",
-            description="A comment that arrives now would not be dealt with. Its page /ready gives the reasons.",
+            description="A comment that arrives now would not be dealt with."
+            " Its page /ready gives the reasons.",
         ),
     ]
 
@@ -134,8 +135,7 @@ def _notifications() -> list[Alert]:
     return [
         Alert(
             name="NotificationsFailing",
-            expr="sum by (receiver) ("
-            'increase(narrawatch_notifications_total{outcome="given_up"}[15m])) > 0',
+            expr='sum by (receiver) (increase(narrawatch_notifications_total{outcome="given_up"}[15m])) > 0',
             for_seconds=0,
             severity="critical",
             summary="{{ $labels.receiver }} is not being told",

@@ -1,7 +1,7 @@
 """What is computed ahead. Named level:metric:operation, where level is what is left of the labels.
 
-Gauges of a narrative are taken at their maximum over the workers: while a partition changes hands two may show
-the same narrative, and it must not count twice.
+Gauges of a narrative are taken at their maximum over the workers: while a partition changes hands two may
+show the same narrative, and it must not count twice.
 """
 
 from streams.alerts.rule_types import Recording

@@ -51,9 +51,7 @@ def alert_names(settings: Settings) -> list[str]:
 
 def _group(group: Group, settings: Settings) -> dict[str, Any]:
     rules = [
-        {"record": rule.record, "expr": rule.expr}
-        if isinstance(rule, Recording)
-        else _alert(rule, settings)
+        {"record": rule.record, "expr": rule.expr} if isinstance(rule, Recording) else _alert(rule, settings)
         for rule in group.rules
     ]
     return {"name": f"narrawatch-{group.name}", "rules": rules}

@@ -1,8 +1,8 @@
 """Who is told of a notification, and what becomes of it for each of them.
 
 Receivers are independent: each has a thread, and one that does not answer holds the others up no longer than
-for the attempts of one notification. Once it was given up there, the next ones are tried a single time until one
-is delivered.
+for the attempts of one notification. Once it was given up there, the next ones are tried a single time until
+one is delivered.
 """
 
 import logging
@@ -78,8 +78,8 @@ class Dispatcher:
         """Tell all whom it concerns; returns when that is done, or given up, for each of them.
 
         types: all that it is about, by default its own type; attempts: instead of those of the settings;
-        patient: who calls will come again with what could not be delivered for a reason that may pass, which is
-        then postponed and not given up.
+        patient: who calls will come again with what could not be delivered for a reason that may pass, which
+        is then postponed and not given up.
         """
         kinds = [notification.type] if types is None else types
         concerned = [one for one in self._receivers if _concerns(notification, kinds, one)]
@@ -97,8 +97,10 @@ class Dispatcher:
             known = said in self._said or topic in self._quiet
             if receiver.name in self._failing:
                 attempts = 1
-        result = Result(receiver.name, Fate.SUPPRESSED) if known else self._deliver(
-            notification, receiver, attempts, patient
+        result = (
+            Result(receiver.name, Fate.SUPPRESSED)
+            if known
+            else self._deliver(notification, receiver, attempts, patient)
         )
         with self._lock:
             if result.fate is Fate.DELIVERED:

@@ -2,7 +2,8 @@
 
 An address of a webhook may be typed by somebody who should not reach this host, its network or the metadata
 service of its cloud. Its name is resolved here, once; every address that comes of it is checked, and the
-connection goes to one of those that were checked: a name that answers otherwise the second time gains nothing.
+connection goes to one of those that were checked: a name that answers otherwise the second time gains
+nothing.
 """
 
 import ipaddress
@@ -86,7 +87,8 @@ class GuardedTransport(httpx.BaseTransport):
         self._pool = httpcore.ConnectionPool(
             ssl_context=httpx.create_ssl_context(),
             network_backend=backend,
-            max_keepalive_connections=0,  # an answer that is not read to its end cannot be followed by another
+            # An answer that is not read to its end cannot be followed by another.
+            max_keepalive_connections=0,
         )
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:

@@ -15,9 +15,18 @@ from models.outcome import EventType, Kind, NarrativeView
 from streams.notify_fields import NotifyKind, NotifySeverity
 from streams.results import EventRecord
 
-__all__ = ["Evidence", "Notification", "Said", "encode_notification", "evidence_of", "from_event", "narrative_link"]
+__all__ = [
+    "Evidence",
+    "Notification",
+    "Said",
+    "encode_notification",
+    "evidence_of",
+    "from_event",
+    "narrative_link",
+    "notification_id",
+    "origin_in_words",
+]
 
-VERSION = 1
 _MAX_QUOTES = 5
 _MAX_QUOTE_CHARACTERS = 1_000
 _MAX_LABEL_CHARACTERS = 300
@@ -46,7 +55,10 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
-    """The narrative as it stood. mentions, authors, threads: how many; languages, sources: mentions by each."""
+    """The narrative as it stood.
+
+    mentions, authors, threads: how many; languages, sources: mentions by each.
+    """
 
     narrative_id: str
     label: str
@@ -68,12 +80,14 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
 class Notification(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that is said.
 
-    id: the same whenever the same is sent again; type: what happened; at: when it happened; figures: what made
-    it so, beside what was required; text: the same in words; link: the page with all quotes; runbook_url: what
-    to do about it; narrative: None where it is about none, or none is known; resolved: it is over.
+    id: the same whenever the same is sent again; group: what it is about: where one of the same group was
+    shown before, this one replaces it; type: what happened; at: when it happened; figures: what made it so,
+    beside what was required; text: the same in words; link: the page with all quotes; runbook_url: what to do
+    about it; narrative: None where it is about none, or none is known; resolved: it is over.
     """
 
     id: str
+    group: str
     type: NotifyKind
     severity: NotifySeverity
     desk: str
@@ -86,7 +100,7 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True):
     figures: dict[str, float] = {}
     watch: str | None = None
     narrative: Evidence | None = None
-    version: Literal[1] = VERSION
+    version: Literal[1] = 1
 
 
 _encode = msgspec.json.Encoder().encode
@@ -103,6 +117,7 @@ def from_event(event: EventRecord, web_url: str) -> Notification:
     evidence = evidence_of(event.narrative)
     return Notification(
         id=notification_id(event.desk, event.narrative_id, kind, event.at.isoformat()),
+        group=f"{event.desk}/{event.narrative_id}",
         type=kind,
         severity=_SEVERITIES.get(kind, "info"),
         desk=event.desk,
@@ -156,6 +171,12 @@ def notification_id(*parts: str) -> str:
     return hashlib.sha256(_encode(parts)).hexdigest()[:_ID_HEX_DIGITS]
 
 
+def origin_in_words(evidence: Evidence) -> str:
+    """Since when, and in which languages."""
+    languages = ", ".join(f"{language} {count}" for language, count in evidence.languages.items())
+    return f"First seen {evidence.first_seen:%Y-%m-%d %H:%M} UTC; {languages}."
+
+
 def _kind(event: EventRecord) -> NotifyKind:
     if event.type is EventType.EMERGED and event.narrative.kind is Kind.CAMPAIGN:
         return "campaign"
@@ -163,9 +184,8 @@ def _kind(event: EventRecord) -> NotifyKind:
 
 
 def _in_words(evidence: Evidence) -> str:
-    languages = ", ".join(f"{language} {count}" for language, count in evidence.languages.items())
     copies = f", {evidence.copies} of them copies of one text," if evidence.copies else ""
     return (
-        f"{evidence.mentions} mentions{copies} by {evidence.authors} authors in {evidence.threads} threads"
-        f" ({languages}), first seen {evidence.first_seen:%Y-%m-%d %H:%M} UTC."
+        f"{evidence.mentions} mentions{copies} by {evidence.authors} authors in {evidence.threads} threads."
+        f" {origin_in_words(evidence)}"
     )

@@ -4,10 +4,13 @@ It cannot call anybody (@here, <!channel>), look like something else (bold, link
 writing), load a picture, or be a link that is one tap away.
 """
 
+import html
 import re
+from collections.abc import Callable
 
 __all__ = ["for_mattermost", "for_slack", "one_line"]
 
+_LONGEST_ESCAPE = 6  # "&amp;" and a break
 _BREAK = "\N{ZERO WIDTH SPACE}"
 _MENTION = re.compile(r"[@＠](?=\S)")
 # What a chat makes a link of: a scheme, or a name that begins with www.
@@ -22,13 +25,24 @@ def one_line(text: str, limit: int) -> str:
 
 
 def for_slack(text: str, limit: int) -> str:
-    """For an object of type plain_text, or a text with "mrkdwn": false."""
-    return _defused(one_line(text, limit)).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    """For an object of type plain_text, or a text with "mrkdwn": false; of at most `limit` characters.
+
+    Slack counts them as they are sent, and refuses a message that has one too many.
+    """
+    return _fitting(lambda line: html.escape(_defused(line), quote=False), text, limit)
 
 
 def for_mattermost(text: str, limit: int) -> str:
-    """For a message in Markdown."""
-    return _defused(_MARKDOWN.sub(r"\\\1", one_line(text, limit)))
+    """For a message in Markdown; of at most `limit` characters."""
+    return _fitting(lambda line: _defused(_MARKDOWN.sub(r"\\\1", line)), text, limit)
+
+
+def _fitting(escape: Callable[[str], str], text: str, limit: int) -> str:
+    """The text, escaped, and cut as often as it takes to fit: before it is escaped, so that no escape is."""
+    characters = limit
+    while len(escaped := escape(one_line(text, characters))) > limit:
+        characters -= max(1, (len(escaped) - limit) // _LONGEST_ESCAPE)
+    return escaped
 
 
 def _defused(text: str) -> str:

@@ -1,4 +1,4 @@
-"""What was said lately, so that it is not said again: each notification once, and of a narrative not too often."""
+"""What was said lately, so that it is not said again: a notification once, of a narrative not too often."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -28,7 +28,6 @@ class Lately:
         self._at.pop(thing, None)
         self._at[thing] = self._clock()
         while self._at and (
-            len(self._at) > _MAX_REMEMBERED
-            or self._clock() - next(iter(self._at.values())) >= self._seconds
+            len(self._at) > _MAX_REMEMBERED or self._clock() - next(iter(self._at.values())) >= self._seconds
         ):
             self._at.popitem(last=False)

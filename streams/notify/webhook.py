@@ -77,20 +77,23 @@ class Webhooks:
         """
         body = body_of(notification, receiver)
         retrying = Retrying(
-            retry=retry_if_exception_type(_Passing),
+            retry=retry_if_exception_type(_PassingError),
             stop=stop_after_attempt(attempts or self._attempts)
             | stop_after_delay(GIVE_UP_SECONDS)
             | stop_when_event_set(self._stop),
             wait=self._pause,
-            sleep=self._stop.wait,
+            sleep=self._sleep,
             reraise=True,
         )
         retrying(self._attempt, notification.id, body, receiver)
 
     def _pause(self, state: RetryCallState) -> float:
         error = None if state.outcome is None else state.outcome.exception()
-        asked = error.retry_after_seconds if isinstance(error, _Passing) else 0.0
+        asked = error.retry_after_seconds if isinstance(error, _PassingError) else 0.0
         return min(_MAX_WAIT_SECONDS, max(self._wait(state.attempt_number), asked))
+
+    def _sleep(self, seconds: float) -> None:
+        self._stop.wait(seconds)
 
     def _attempt(self, key: str, body: bytes, receiver: Receiver) -> None:
         headers = {"Content-Type": "application/json", "Idempotency-Key": key}
@@ -99,10 +102,10 @@ class Webhooks:
         try:
             answer = self._http.post(receiver.url.get_secret_value(), content=body, headers=headers)
         except httpx.TimeoutException:
-            raise _Passing("no answer in time") from None
+            raise _PassingError("no answer in time") from None
         except httpx.TransportError as error:
             # Never the address: its path is what lets one post there.
-            raise _Passing(f"no connection ({type(error).__name__}: {str(error)[:100]})") from None
+            raise _PassingError(f"no connection ({type(error).__name__}: {str(error)[:100]})") from None
         except ForbiddenAddressError as error:
             raise DeliveryError(str(error), may_pass=False) from None
         self._judge(answer)
@@ -112,11 +115,11 @@ class Webhooks:
         if answer.is_success:
             return
         if status in _PASSING or status >= _SERVER_ERRORS:
-            raise _Passing(f"status {status}", _retry_after(answer, self._clock()))
+            raise _PassingError(f"status {status}", _retry_after(answer, self._clock()))
         raise DeliveryError(f"status {status}", may_pass=False)
 
 
-class _Passing(DeliveryError):
+class _PassingError(DeliveryError):
     """Worth another attempt."""
 
     def __init__(self, detail: str, retry_after_seconds: float = 0.0) -> None:
