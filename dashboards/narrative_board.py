@@ -161,12 +161,13 @@ def _people() -> Row:
     stance = stacked_panel(
         "Stance",
         describe(
-            "Mentions so far that put the claim forward, and that deny it.",
+            "Mentions so far that put the claim forward, that deny it, and that were not judged.",
             "Where denials lead, the narrative is contested: quote both.",
         ),
         [
             Query(ask.chosen(ask.mentions("supports")), "supports"),
             Query(ask.chosen(ask.mentions("rebuts")), "rebuts"),
+            Query(ask.chosen(ask.mentions("unjudged")), "unjudged"),
         ],
     )
     copies = lines_panel(

@@ -85,7 +85,7 @@ def top(expression: str) -> str:
 
 
 def mentions(stance: str = "") -> str:
-    """Mentions of each narrative so far. stance: supports or rebuts; "" for both."""
+    """Mentions of each narrative so far. stance: supports, rebuts or unjudged; "" for all."""
     matchers = _DESK | ({"stance": is_(stance)} if stance else {})
     return sum_by(_ONE, max_by(f"{_ONE}, stance", select(NARRATIVE_MENTIONS, **matchers)))
 

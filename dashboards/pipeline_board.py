@@ -36,7 +36,8 @@ def pipeline_board(options: Options) -> Dashboard:
         .links([board_link("Narratives", NARRATIVES_UID), board_link("Watches", WATCHES_UID)])
     )
     limits = options.thresholds
-    rows = [_now(limits), _traffic(limits), _speed(limits), _trouble(), _sources(limits), _builds()]
+    rows = [_now(limits), _traffic(limits), _speed(limits), _trouble(), _sources(limits), _notifications()]
+    rows.append(_builds())
     return place(board, rows).build()
 
 
@@ -225,7 +226,45 @@ def _sources(limits: Thresholds) -> Row:
     return Row(5, "Sources", [Line(9, [silent])])
 
 
+def _notifications() -> Row:
+    outcomes = stacked_panel(
+        "Notifications",
+        describe(
+            "What became of notifications in the last hour, by outcome.",
+            "What was given up says a receiver is down or refuses: mend it, see the runbook.",
+        ),
+        [Query(ask.NOTIFIED, "{{outcome}}")],
+    )
+    delivery = lines_panel(
+        "Time to deliver, p95",
+        describe(
+            "How long 95 of 100 notifications took, with all attempts.",
+            "Minutes mean that a receiver refuses at first: look at its own log.",
+        ),
+        [Query(ask.DELIVERY, "p95")],
+        SECONDS,
+    )
+    return Row(7, "Notifications", [Line(8, [outcomes, delivery])])
+
+
 def _builds() -> Row:
+    ready = number_panel(
+        "Workers that are ready",
+        describe(
+            "Workers that would deal with a comment that arrives now.",
+            "Fewer than you run: ask /ready of each for its reasons.",
+        ),
+        Query(ask.READY),
+    )
+    not_ready = number_panel(
+        "Workers that are not",
+        describe(
+            "Workers that answer and are not ready: they start, or the broker is away.",
+            "More than a few minutes: ask /ready of each for its reasons.",
+        ),
+        Query(ask.NOT_READY),
+        colours=steps(1, 2),
+    )
     versions = table_panel(
         "Versions",
         describe(
@@ -244,4 +283,4 @@ def _builds() -> Row:
         [Column("workers", "Workers", ask.MODELS)],
         {"model": "Model", "origin": "From"},
     )
-    return Row(6, "Builds", [Line(6, [versions, models])])
+    return Row(6, "Workers", [Line(6, [versions, models, ready, not_ready], [7, 9, 4, 4])])

@@ -19,8 +19,11 @@ from streams.metric_specs import (
     EMBED_BATCH,
     LABEL_REFINEMENTS,
     MODEL,
+    NOTIFICATION,
+    NOTIFICATIONS,
     QUEUE,
     SOURCE_LAST_COMMENT,
+    WORKER_READY,
 )
 
 __all__ = [
@@ -32,11 +35,15 @@ __all__ = [
     "CLAIMS_BY_DESK",
     "COMMENTS_BY_DESK",
     "DATES",
+    "DELIVERY",
     "DUPLICATES",
     "LAG",
     "MALFORMED",
     "MODELS",
+    "NOTIFIED",
+    "NOT_READY",
     "QUEUED",
+    "READY",
     "REFINEMENTS",
     "REJECTED",
     "REJECTED_OF_QUARTER",
@@ -65,6 +72,10 @@ MALFORMED: Final = max_by("instance", select(COMMENTS_MALFORMED))
 BROKEN: Final = max_by("instance", select(BROKEN_STREAM))
 REFINEMENTS: Final = sum_by("outcome", increase(LABEL_REFINEMENTS, "1h"))
 SILENT_SECONDS: Final = f"time() - {max_by('desk, source', select(SOURCE_LAST_COMMENT, **_DESK))}"
+READY: Final = sum_by("", select(WORKER_READY))
+NOT_READY: Final = f"count({select(WORKER_READY)} == 0) or vector(0)"
+NOTIFIED: Final = sum_by("outcome", increase(NOTIFICATIONS, "1h"))
+DELIVERY: Final = quantile(0.95, NOTIFICATION, "1h")
 BUILDS: Final = f"count by (version) ({select(BUILD)})"
 MODELS: Final = f"count by (model, origin) ({select(MODEL)})"
 

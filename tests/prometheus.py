@@ -1,45 +1,27 @@
 """A real Prometheus for tests, filled with hours of history in a second: no scraping, no waiting."""
 
 import contextlib
-import functools
-import os
-import shutil
-import socket
-import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import httpx
-import pytest
 from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.openmetrics.exposition import generate_latest
 from prometheus_client.samples import Sample
 
-__all__ = ["History", "Prometheus", "require_prometheus", "serve"]
+from streams.guarded import GuardedPrograms, is_running
+from streams.loopback import HOST, free_port
+from tests.programs import checked
+
+__all__ = ["History", "Prometheus", "serve"]
 
 _READY_SECONDS: Final = 30.0
+_END_SECONDS: Final = 10.0
 _expose: Final[Callable[[CollectorRegistry], bytes]] = generate_latest
 # Labels that a scrape adds.
 _SCRAPED: Final = {"instance": "127.0.0.1:9464", "job": "narrawatch"}
-
-
-@functools.cache
-def what_is_missing() -> str | None:
-    """Why Prometheus cannot be had; None if it can."""
-    missing = [name for name in ("prometheus", "promtool") if shutil.which(name) is None]
-    return f"needs {' and '.join(missing)}: on Debian, apt-get install prometheus" if missing else None
-
-
-def require_prometheus() -> None:
-    """Skip the test where there is no Prometheus, and say why; with CI=true that is a failure."""
-    reason = what_is_missing()
-    if reason is None:
-        return
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason, pytrace=False)
-    pytest.skip(reason)
 
 
 class History:
@@ -64,13 +46,7 @@ class History:
         """Write it as blocks of Prometheus into this folder."""
         text = data.parent / "history.txt"
         text.write_bytes(_expose(_Families(self._families.values())))
-        made = subprocess.run(
-            ["promtool", "tsdb", "create-blocks-from", "openmetrics", str(text), str(data)],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert made.returncode == 0, made.stderr[-2000:]
+        checked("promtool", "tsdb", "create-blocks-from", "openmetrics", str(text), str(data))
 
 
 class _Families(CollectorRegistry):
@@ -124,41 +100,32 @@ def serve(data: Path) -> Iterator[Prometheus]:
     """Run Prometheus on the blocks in a folder, on a free port of loopback; it scrapes nothing."""
     config = data.parent / "prometheus.yml"
     config.write_text("global: {}\n", encoding="utf-8")
-    address = f"127.0.0.1:{_free_port()}"
-    process = subprocess.Popen(
-        [
-            "prometheus",
-            f"--config.file={config}",
-            f"--storage.tsdb.path={data}",
-            # The history is as old as it is written; it must not be thrown away.
-            "--storage.tsdb.retention.time=100y",
-            f"--web.listen-address={address}",
-            "--log.level=error",
-        ],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    address = f"{HOST}:{free_port()}"
+    programs = GuardedPrograms(_END_SECONDS)
     try:
-        _wait_until_ready(process, f"http://{address}/-/ready")
+        pid = programs.run(
+            "prometheus",
+            [
+                "prometheus",
+                f"--config.file={config}",
+                f"--storage.tsdb.path={data}",
+                # The history is as old as it is written; it must not be thrown away.
+                "--storage.tsdb.retention.time=100y",
+                f"--web.listen-address={address}",
+            ],
+        )
+        _wait_until_ready(pid, f"http://{address}/-/ready", programs)
         yield Prometheus(f"http://{address}")
     finally:
-        process.terminate()
-        process.wait(timeout=30)
+        programs.close()
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _wait_until_ready(process: subprocess.Popen[bytes], url: str) -> None:
+def _wait_until_ready(pid: int, url: str, programs: GuardedPrograms) -> None:
     deadline = time.monotonic() + _READY_SECONDS
     while time.monotonic() < deadline:
-        assert process.poll() is None, f"prometheus ended with {process.returncode}"
+        assert is_running(pid), programs.output("prometheus")
         with contextlib.suppress(httpx.TransportError):
             if httpx.get(url, timeout=1).status_code == 200:
                 return
         time.sleep(0.05)
-    raise AssertionError(f"prometheus was not ready within {_READY_SECONDS:g} s")
+    raise AssertionError(f"not ready within {_READY_SECONDS:g} s: {programs.output('prometheus')}")

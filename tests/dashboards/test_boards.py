@@ -14,7 +14,7 @@ from dashboards.catalogue import BOARDS, GENERATED, all_models, render, write
 from dashboards.layout import Line, Row, place
 from dashboards.look import Query, lines_panel
 from dashboards.thresholds import Thresholds
-from streams.metric_specs import COMMENTS, EMBED, METRICS, QUEUE
+from streams.metric_specs import COMMENTS, EMBED, METRICS, NOTIFY_METRICS, QUEUE
 from tests.dashboards.interpolation import Question, questions, variables
 
 MODELS = all_models()
@@ -23,7 +23,7 @@ PANELS = [(name, panel) for name, model in MODELS.items() for panel in model["pa
 SHOWING = [(name, panel) for name, panel in PANELS if panel["type"] != "row"]
 SERIES = {
     spec.name + suffix: spec
-    for spec in METRICS
+    for spec in (*METRICS, *NOTIFY_METRICS)
     for suffix in (("_bucket", "_sum", "_count") if spec.kind == "histogram" else ("",))
 }
 SCRAPED = {"instance", "job", "le"}

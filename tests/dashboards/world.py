@@ -9,6 +9,7 @@ from models.readings import WINDOWS, Reading, WindowReading
 from streams.errors import RefinementOutcome, RejectReason
 from streams.metrics import Metrics
 from streams.narrative_series import NarrativeSeries, NarrativeStats, WatchSeries
+from streams.notify.metrics import Fate, NotifyMetrics
 from tests.prometheus import History
 
 __all__ = ["CHOSEN", "DESK", "END", "HOURS", "LABEL", "START", "WATCH", "lived"]
@@ -35,6 +36,8 @@ def lived() -> History:
     metrics = Metrics(registry)
     metrics.build("0.1.0")
     metrics.model("intfloat/multilingual-e5-small", "packaged")
+    metrics.follow_readiness(lambda: True)
+    told = NotifyMetrics(registry, ["desk-chat"])
     narratives, watches = NarrativeSeries(metrics, top=50), WatchSeries(metrics)
     history = History()
     for minute in range(0, HOURS * 60 + 1, _STEP_MINUTES):
@@ -44,6 +47,9 @@ def lived() -> History:
             _narratives(metrics, narratives, desk, now, minute)
             watches.read(desk, {WATCH: _reading(minute), "data centres": _reading(minute // 2)})
         _machinery(metrics, minute)
+        if minute % 20 == 0:
+            told.done("desk-chat", Fate.DELIVERED)
+            told.took("desk-chat", 0.4)
         history.scrape(registry, now)
     return history
 
@@ -82,6 +88,7 @@ def _stats(desk: str, n: int, now: float, minute: int) -> NarrativeStats:
         kind="campaign" if n % 5 == 1 else "organic",
         supporting=10 + minute // (n + 1),
         rebutting=2 + minute // (4 * (n + 1)),
+        unjudged=n,
         authors=3 + minute // 20,
         threads=1 + minute // 60,
         copies=5 if n % 5 == 1 else 0,
