@@ -64,8 +64,8 @@ def narratives_board(options: Options) -> Dashboard:
             ]
         )
     )
-    rows = [_now(options.thresholds), _emerging(options.thresholds), _trend(), _spread(), _campaigns()]
-    rows.insert(2, _spikes(options.thresholds))
+    limits = options.thresholds
+    rows = [_now(limits), _emerging(limits), _spikes(limits), _trend(), _spread(), _campaigns()]
     return place(board, rows).build()
 
 

@@ -36,9 +36,8 @@ def pipeline_board(options: Options) -> Dashboard:
         .links([board_link("Narratives", NARRATIVES_UID), board_link("Watches", WATCHES_UID)])
     )
     limits = options.thresholds
-    rows = [_now(limits), _traffic(limits), _speed(limits), _trouble(), _sources(limits), _notifications()]
-    rows.append(_builds())
-    return place(board, rows).build()
+    health = [_now(limits), _traffic(limits), _speed(limits), _trouble()]
+    return place(board, [*health, _sources(limits), _notifications(), _builds()]).build()
 
 
 def _now(limits: Thresholds) -> Row:

@@ -104,6 +104,29 @@ def test_the_columns_of_a_table_have_labels_that_merge(prometheus: Prometheus) -
         assert {frozenset(one["metric"]) for one in series} == {frozenset({"desk", "narrative_id"})}
 
 
+@pytest.mark.parametrize(
+    ("board", "place", "value"),
+    [
+        ("narratives", "Living narratives:A", 12),
+        ("narratives", "Emerged in this range:A", 11),
+        ("narratives", "Campaigns:A", 3),
+        ("pipeline", "Broken stream:A", 0),
+        ("pipeline", "Workers that are ready:A", 1),
+        ("pipeline", "Workers that are not:A", 0),
+    ],
+)
+def test_figures_are_those_of_the_world(prometheus: Prometheus, board: str, place: str, value: float) -> None:
+    (series,) = ask(prometheus, by_place(board, place), "chosen")
+    assert float(series["values"][-1][1]) == value
+
+
+def test_spiking_now_counts_bursts_and_nothing_between(prometheus: Prometheus) -> None:
+    (series,) = ask(prometheus, by_place("narratives", "Spiking now:A"), "chosen")
+    counts = numbers([series])
+    assert 0 in counts
+    assert 0 < max(counts) <= 12
+
+
 def test_shares_of_voice_of_a_desk_add_up_to_one(prometheus: Prometheus) -> None:
     expression = filled(
         by_place("narrative", "Share of voice:A").expression, MODELS["narrative"], CHOICES["chosen"]

@@ -1,6 +1,8 @@
 """`narrawatch dashboards` as it is typed: settings, exit codes, what is printed, and nothing of the token."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -34,6 +36,22 @@ def invoke(*arguments: object) -> Result:
     result = CliRunner().invoke(narrawatch, ["dashboards", *words], prog_name="narrawatch")
     assert ADMIN not in result.output
     return result
+
+
+@pytest.mark.parametrize("name", ["build", "check", "push", "annotate"])
+def test_help_shows_an_example(name: str) -> None:
+    result = invoke(name, "--help")
+    assert f"  narrawatch dashboards {name}" in result.output.partition("Example")[2]
+
+
+def test_help_needs_no_model() -> None:
+    code = (
+        "import sys; from streams.cli import narrawatch;"
+        "narrawatch(['dashboards', '--help'], standalone_mode=False);"
+        "print([name for name in ('torch', 'transformers', 'numba') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
 
 
 def test_push_says_what_it_did_and_then_that_nothing_is_left_to_do(fake: FakeGrafana) -> None:
