@@ -1,4 +1,4 @@
-"""Where links lead: other dashboards by their uid, the page with the quotes by `${web_url}`."""
+"""Where links lead: other dashboards by their uid, the page with the quotes by `${web_url:raw}`, not encoded."""
 
 from typing import Final
 
@@ -32,13 +32,15 @@ NARRATIVE_LINKS: Final = (
     Link(
         "Course of this narrative", f"/d/{NARRATIVE_UID}?var-desk={_DESK}&var-narrative={_ID}&{_SAME_RANGE}"
     ),
-    Link("Quotes on the web page", f"${{web_url}}/narratives/{_ID}", new_tab=True),
+    Link("Quotes on the web page", f"${{web_url:raw}}/narratives/{_ID}", new_tab=True),
 )
 WATCH_LINKS: Final = (
     # A name may hold any printable character.
-    Link("Matches on the web page", "${web_url}/watches/${__data.fields.watch:percentencode}", new_tab=True),
+    Link(
+        "Matches on the web page", "${web_url:raw}/watches/${__data.fields.watch:percentencode}", new_tab=True
+    ),
 )
-CHOSEN_NARRATIVE_PAGE: Final = "${web_url}/narratives/${narrative}"
+CHOSEN_NARRATIVE_PAGE: Final = "${web_url:raw}/narratives/${narrative}"
 
 
 def board_link(title: str, uid: str) -> build.DashboardLink:

@@ -60,7 +60,7 @@ def narratives_board(options: Options) -> Dashboard:
             [
                 board_link("Watches", WATCHES_UID),
                 board_link("Pipeline", PIPELINE_UID),
-                page_link("Web page", "${web_url}/"),
+                page_link("Web page", "${web_url:raw}/"),
             ]
         )
     )

@@ -1,7 +1,7 @@
 """Tables: a column for each query, a row for each set of labels, links to where more is known.
 
 Grafana's own merge joins the columns by the labels that they share, so every query of a table must have the
-same labels, or fewer. A column is called after its `ref` inside Grafana and after its title on the screen.
+same labels, or fewer. Inside Grafana a column is called after its `ref`, on the screen after its title.
 """
 
 from collections.abc import Mapping, Sequence
@@ -63,7 +63,7 @@ def table_panel(
         panel = panel.sort_by([common.TableSortByFieldState().display_name(sort_by).desc(True)])
     for column in columns:
         panel = panel.with_target(target(Query(column.expression), column.ref, instant=True, table=True))
-        panel = panel.override_by_name(f"Value #{column.ref}", _column_look(column))
+        panel = panel.override_by_name(_field(column, columns), _column_look(column))
     for name, shown in labels.items():
         panel = panel.override_by_name(name, _label_look(shown, (links or {}).get(name, ())))
     for name in hidden:
@@ -72,9 +72,14 @@ def table_panel(
 
 
 def _organized(columns: Sequence[Column], labels: Sequence[str]) -> models.DataTransformerConfig:
-    order = [*labels, *(f"Value #{column.ref}" for column in columns)]
+    order = [*labels, *(_field(column, columns) for column in columns)]
     options = {"excludeByName": {"Time": True}, "indexByName": {name: n for n, name in enumerate(order)}}
     return models.DataTransformerConfig(id_val="organize", options={**options, "renameByName": {}})
+
+
+def _field(column: Column, columns: Sequence[Column]) -> str:
+    """The name that the data source gives to the figures of a query."""
+    return f"Value #{column.ref}" if len(columns) > 1 else "Value"
 
 
 def _column_look(column: Column) -> list[models.DynamicConfigValue]:

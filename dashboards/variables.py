@@ -70,7 +70,7 @@ def narrative() -> build.QueryVariable:
 
 
 def web_address(url: str) -> build.ConstantVariable:
-    """Where the page with the quotes is; links begin with `${web_url}`."""
+    """Where the page with the quotes is; links begin with `${web_url:raw}`."""
     return build.ConstantVariable("web_url").label("Web page").value(url)
 
 

@@ -29,7 +29,7 @@ def watches_board(options: Options) -> Dashboard:
         .links(
             [
                 board_link("Narratives", NARRATIVES_UID),
-                page_link("Watches on the web page", "${web_url}/watches"),
+                page_link("Watches on the web page", "${web_url:raw}/watches"),
             ]
         )
     )

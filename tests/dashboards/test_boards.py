@@ -203,6 +203,12 @@ def test_a_line_that_is_too_wide_is_refused() -> None:
         place(board, [Row(1, "r", [Line(4, [panel, panel], [12, 13])])])
 
 
+def test_the_only_column_of_a_table_is_called_otherwise() -> None:
+    (versions,) = [panel for panel in MODELS["pipeline"]["panels"] if panel["title"] == "Versions"]
+    assert len(versions["targets"]) == 1
+    assert [one["matcher"]["options"] for one in versions["fieldConfig"]["overrides"]] == ["Value", "version"]
+
+
 def test_columns_of_tables_are_named_after_their_query() -> None:
     (table,) = [panel for panel in MODELS["watches"]["panels"] if panel["type"] == "table"]
     shown = {
@@ -212,4 +218,4 @@ def test_columns_of_tables_are_named_after_their_query() -> None:
     refs = {target["refId"] for target in table["targets"]}
     assert {f"Value #{ref}" for ref in refs} <= set(shown)
     assert shown["Value #surprise"]["displayName"] == "Surprise"
-    assert shown["watch"]["links"][0]["url"].startswith("${web_url}/watches/")
+    assert shown["watch"]["links"][0]["url"].startswith("${web_url:raw}/watches/")
