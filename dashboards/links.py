@@ -1,4 +1,4 @@
-"""Where links lead: other dashboards by their uid, the page with the quotes by `${web_url:raw}`, not encoded."""
+"""Where links lead: other dashboards by their uid, the page with the quotes by `${web_url:raw}`."""
 
 from typing import Final
 
