@@ -154,7 +154,7 @@ def _spikes(thresholds: Thresholds) -> Row:
         "Surprise over time",
         describe(
             "How unlikely the mentions of the most surprising window (15 minutes to a day) are for each"
-            " narrative: 5 decades are a chance of one in 100,000.",
+            " narrative: 4 decades are a chance of one in 10,000.",
             "Above the line an alert goes out. A jump is news; a slow climb is a narrative that takes hold.",
         ),
         [Query(ask.named(ask.top(ask.figure(NARRATIVE_SURPRISE))), "{{label}}")],

@@ -11,7 +11,7 @@ __all__ = ["Thresholds"]
 class Thresholds(NamedTuple):
     """One figure for each thing that somebody is told of."""
 
-    surprise_decades: float = 5.0  # a chance of one in 100,000: a narrative spikes
+    surprise_decades: float = 4.0  # a chance of one in 10,000: a narrative spikes
     min_mentions: int = 5  # in a window: fewer are no spike
     emerged_seconds: int = 3_600  # how long after it emerged a narrative is news
     lag_records: int = 10_000

@@ -12,7 +12,7 @@ window are grouped anew, and move where they belong. See `models.linkage` for th
 """
 
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import NamedTuple
 
 import msgspec
@@ -44,6 +44,7 @@ from models.outcome import (
 from models.parameters import Parameters
 from models.parts import Parts
 from models.prose import is_prose
+from models.readings import Readings
 from models.representation import Representation
 from models.revision import homes, main_owner
 from models.seen import DELETED, SeenChunk, SeenComments
@@ -59,6 +60,8 @@ from models.snapshot import (
     pack,
     unpack,
 )
+from models.spikes import SpikeParameters
+from models.spiking import Spiking
 from models.types import Claim, unpack_vectors
 from models.watches import Watch, best_match
 from models.window import Window
@@ -111,6 +114,7 @@ class Engine:
         self._founded: dict[int, int] = {}  # rank of a claim of the window to the narratives it founded
         self._seen = SeenComments(self.parameters.remember_comments)
         self._clock = EventClock()
+        self._spiking = Spiking(SpikeParameters(min_authors=self.parameters.min_authors))
         self._swept_ms = self._reviewed_ms = self._revised_ms = 0
         self._unreviewed = self._unrevised = 0
         self._outcome = Outcome()
@@ -148,6 +152,11 @@ class Engine:
         """The narratives in hot state, by the time they emerged."""
         by_age = sorted(self._narratives.values(), key=lambda one: (one.emerged_ms, one.uid))
         return [one.view() for one in by_age]
+
+    def readings(self, narrative_ids: Set[str], now_ms: int) -> Readings:
+        """How unusual these narratives and all watches are at a time (epoch ms). Changes nothing."""
+        wanted = [one for one in self._narratives.values() if one.narrative_id in narrative_ids]
+        return self._spiking.readings(wanted, [watch.name for watch in self.watches], now_ms)
 
     @property
     def held_back(self) -> int:
@@ -189,6 +198,9 @@ class Engine:
         now = self._clock.advance(first.created_at_ms, first.author or str(key))
         self._seen.put(key, digest, now, version or 0)
         at = now if first.created_at_ms is None else min(first.created_at_ms, now)
+        if known is None:
+            self._spiking.comment(at, now)
+        matches = len(self._outcome.matches)
         self._sweep(now)
         for claim in claims:
             if claim.vector:
@@ -197,6 +209,8 @@ class Engine:
                 self._assign(member_of(claim, at), None)
         if self._review_is_due(now):
             self._review(now, at)
+        self._spiking.matched(dict.fromkeys(one.watch for one in self._outcome.matches[matches:]), at, now)
+        self._tell_spikes(now, at)
 
     def _observe_claim(self, claim: Claim, now: int, at: int) -> None:
         vector = unpack_vectors([claim.vector])[0]
@@ -247,6 +261,7 @@ class Engine:
         if not counted:
             return
         self._outcome.mentions.append(_mention(narrative.narrative_id, member, retroactive=retroactive))
+        self._spiking.mentioned(narrative.uid)
         self._outcome.made.append(Made(member.language, member.source, member.stance))
         if narrative.state is State.FADED:
             narrative.state = State.EMERGED
@@ -439,6 +454,7 @@ class Engine:
             self._window.hand_over(gone.uid, keep.uid)
             del self._narratives[gone.uid]
             self._gone.append(gone.uid)
+            keep.pulse.told_ms = self._clock.now_ms or 0  # what it took over was told as the other's
             self._tell_again(keep, again)
             self._changed[keep.uid] = None
         return keep.uid
@@ -465,6 +481,7 @@ class Engine:
         founder = key_of("narrative", self.desk, first.source, first.comment_id, str(first.n), *again)
         uid = self._centroids.create(now)
         self._narratives[uid] = Narrative(uid=uid, narrative_id=f"n{founder:016x}", emerged_ms=at)
+        self._narratives[uid].pulse.born_ms = now
         return uid
 
     def _join_retroactively(
@@ -540,6 +557,10 @@ class Engine:
                 out_of=out_of,
             )
         )
+
+    def _tell_spikes(self, now: int, at: int) -> None:
+        members, owners = self._window.members, self._window.owners
+        self._outcome.events += self._spiking.spikes(self._narratives, members, owners, now_ms=now, at_ms=at)
 
     def _label(self, narrative: Narrative) -> None:
         if not narrative.sample:  # all that was known in full was taken back: the next claims bring a label
@@ -666,6 +687,7 @@ class Engine:
             frequencies=zlib.compress(lexical.frequencies.astype("<i4").tobytes(), level=1),
             centroids=self._centroids.state(),
             window=self._window.state(),
+            spiking=self._spiking.state(),
         )
 
     def _load(self, core: Core, kept: Sequence[Kept], seen: Iterable[SeenChunk]) -> None:
@@ -673,6 +695,7 @@ class Engine:
             self._representation.means.load(core.means)
             self._centroids.load(core.centroids, [(one.narrative.uid, one.sums) for one in kept])
             self._parts.load(core.parts)
+            self._spiking.load(core.spiking)
             frequencies = np.frombuffer(zlib.decompress(core.frequencies), dtype="<i4")
         except (ValueError, zlib.error) as error:
             raise SnapshotError(str(error)) from error

@@ -4,8 +4,7 @@ from pydantic import BaseModel, Field
 
 __all__ = ["AlertFields"]
 
-# No braces, quotes or spaces: the addresses stand in templates and in files of YAML.
-_ADDRESS = r"^https?://[^\s/?#@{}\"'\\]+(/[^\s?#{}\"'\\]*)?$"
+_ADDRESS = r"^https?://[^\s/?#@]+(/[^\s?#]*)?$"
 
 
 class AlertFields(BaseModel):
@@ -35,10 +34,10 @@ class AlertFields(BaseModel):
         description="1 to 315360000: how long after it emerged a narrative is news",
     )
     alert_surprise_decades: float = Field(
-        default=5.0,
+        default=4.0,  # as the events of type spiking have it
         gt=0,
         le=300,
-        description="above 0 to 300 decades (5: a chance of one in 100,000) from which a narrative spikes",
+        description="above 0 to 300 decades (4: a chance of one in 10,000) from which a narrative spikes",
     )
     alert_min_mentions: int = Field(
         default=5, ge=1, le=1_000_000, description="1 to 1000000 mentions in a window, fewer are no spike"

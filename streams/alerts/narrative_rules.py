@@ -5,7 +5,7 @@ rewritten while it fires. The label of a narrative may be refined, and copies ma
 neither must make a second alert. It is therefore joined in for the text, and dropped from the labels.
 """
 
-from streams.alerts.rule_types import Alert, figure
+from streams.alerts.rule_types import Alert, figure, page
 from streams.settings_fields import Settings
 
 __all__ = ["narrative_rules"]
@@ -17,7 +17,7 @@ _KEEP_SPIKING_SECONDS = 900
 # A campaign is over when nobody has posted its text for so long.
 _CAMPAIGN_QUIET_SECONDS = 21_600
 
-_MENTIONS = figure("desk_narrative_id:narrawatch_narrative_mentions:sum", _BY)
+_MENTIONS = figure("narrawatch_narrative_mentions", _BY, summed_over="stance")
 _AUTHORS = figure("narrawatch_narrative_authors", _BY)
 _THREADS = figure("narrawatch_narrative_threads", _BY)
 _COPIES = figure("narrawatch_narrative_copies", _BY)
@@ -25,7 +25,7 @@ _COPIES = figure("narrawatch_narrative_copies", _BY)
 
 def narrative_rules(settings: Settings) -> list[Alert]:
     """The alerts on narratives."""
-    link = f"{settings.web_url.rstrip('/')}/narratives/{{{{ $labels.narrative_id }}}}"
+    link = page(settings.web_url, "narratives/{{ $labels.narrative_id }}")
     return [_emerged(settings, link), _spiking(settings, link), _campaign(settings, link)]
 
 
@@ -91,7 +91,7 @@ def _told(condition: str, kind: str = "") -> str:
 def _window(window: str) -> str:
     observed, expected = (
         figure(
-            f"desk_narrative_id_window:narrawatch_narrative_{name}_mentions:max",
+            f"narrawatch_narrative_{name}_mentions",
             _BY,
             and_where=f'window="{window}"',
             form=form,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-__all__ = ["Alert", "Group", "Recording", "Severity", "figure", "quoted"]
+__all__ = ["Alert", "Group", "Recording", "Severity", "figure", "page", "quoted"]
 
 Severity = Literal["info", "warning", "critical"]
 """info: good to know; warning: look at it today; critical: narrawatch does not do its work, look now."""
@@ -48,14 +48,28 @@ def quoted(text: str) -> str:
     return '"' + "".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in escaped) + '"'
 
 
-def figure(metric: str, labels: Sequence[str], *, and_where: str = "", form: str = "%.0f") -> str:
+def page(web_url: str, path: str) -> str:
+    """The address of a page as a template. path: a template; the address itself is never one."""
+    return f"{web_url.rstrip('/').replace('{', '%7B').replace('}', '%7D')}/{path}"
+
+
+def figure(
+    metric: str,
+    labels: Sequence[str],
+    *,
+    and_where: str = "",
+    form: str = "%.0f",
+    summed_over: str | None = None,
+) -> str:
     """A template that looks a figure up when the alert is written; "?" where there is none.
 
-    metric: a series or a recorded one, in any aggregation; labels: of the alert, by which it is found;
-    and_where: further matchers; form: of a Go printf.
+    metric: of the table, not a recorded one, which may not be there yet when the alert is; labels: of the
+    alert, by which it is found; and_where: further matchers; form: of a Go printf; summed_over: a label whose
+    values are parts of the figure. Of several workers the largest counts.
     """
     matchers = ",".join([f"{label}=%q" for label in labels] + ([and_where] if and_where else []))
     values = " ".join(f"$labels.{label}" for label in labels)
-    question = f"printf `max({metric}{{{matchers}}})` {values}"
+    series = f"{metric}{{{matchers}}}"
+    query = f"max({series})" if summed_over is None else f"sum(max by ({summed_over}) ({series}))"
     shown = f"{{{{ . | first | value | printf `{form}` }}}}"
-    return f"{{{{ with {question} | query }}}}{shown}{{{{ else }}}}?{{{{ end }}}}"
+    return f"{{{{ with printf `{query}` {values} | query }}}}{shown}{{{{ else }}}}?{{{{ end }}}}"

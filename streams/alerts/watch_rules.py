@@ -6,7 +6,7 @@ those that are added while workers run. It is one rule: two of the same name and
 
 from collections.abc import Sequence
 
-from streams.alerts.rule_types import Alert, figure, quoted
+from streams.alerts.rule_types import Alert, figure, page, quoted
 from streams.settings_fields import Settings, Watch
 
 __all__ = ["watch_rules"]
@@ -14,7 +14,6 @@ __all__ = ["watch_rules"]
 _BY = ("desk", "watch")
 _SURPRISE = "desk_watch:narrawatch_watch_surprise_decades:max"
 _OBSERVED = "desk_watch_window:narrawatch_watch_observed_matches:max"
-_EXPECTED = "desk_watch_window:narrawatch_watch_expected_matches:max"
 _KEEP_SECONDS = 900
 
 
@@ -27,10 +26,10 @@ def watch_rules(settings: Settings) -> list[Alert]:
 
 def _alert(settings: Settings, expr: str) -> Alert:
     name = '{{ reReplaceAll "[+]" "%20" (urlquery $labels.watch) }}'
-    hour = figure(_OBSERVED, _BY, and_where='window="1h"')
-    expected = figure(_EXPECTED, _BY, and_where='window="1h"', form="%.1f")
-    day = figure(_OBSERVED, _BY, and_where='window="24h"')
-    surprise = figure(_SURPRISE, _BY, form="%.1f")
+    hour = figure("narrawatch_watch_observed_matches", _BY, and_where='window="1h"')
+    expected = figure("narrawatch_watch_expected_matches", _BY, and_where='window="1h"', form="%.1f")
+    day = figure("narrawatch_watch_observed_matches", _BY, and_where='window="24h"')
+    surprise = figure("narrawatch_watch_surprise_decades", _BY, form="%.1f")
     return Alert(
         name="WatchThreshold",
         expr=expr,
@@ -39,7 +38,7 @@ def _alert(settings: Settings, expr: str) -> Alert:
         summary="Watch {{ $labels.watch }} crossed its threshold in {{ $labels.desk }}",
         description=f"{hour} matches in an hour ({expected} expected), {day} in a day; the surprise is"
         f" {surprise} decades.",
-        link=f"{settings.web_url.rstrip('/')}/watches/{name}",
+        link=page(settings.web_url, f"watches/{name}"),
         keep_firing_seconds=_KEEP_SECONDS if settings.alert_for_seconds else 0,
     )
 

@@ -27,6 +27,9 @@ __all__ = ["EventReader", "group_of"]
 _POLL_MS = 500
 # Between two polls lie all attempts for one event, to all receivers in parallel.
 _MAX_POLL_INTERVAL_MS = 600_000
+# How long one that was killed is waited for, as with workers.
+_SESSION_TIMEOUT_MS = 10_000
+_HEARTBEAT_MS = 3_000
 _CONFIRM_SECONDS = 45.0
 
 _logger = logging.getLogger(__name__)
@@ -55,6 +58,8 @@ class EventReader:
             auto_offset_reset="latest",
             max_poll_records=1,
             max_poll_interval_ms=_MAX_POLL_INTERVAL_MS,
+            session_timeout_ms=_SESSION_TIMEOUT_MS,
+            heartbeat_interval_ms=_HEARTBEAT_MS,
         ) as consumer:
             if not consumer.partitions_for_topic(self._topic):
                 raise BrokerError(
