@@ -28,6 +28,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "models": "List, build and check embedding models.",
     "alerts": "Make alerting rules for Prometheus.",
     "notify": "Send notifications to webhooks.",
+    "dashboards": "Make Grafana dashboards, and bring them to Grafana.",
     "doctor": "Check that all that is needed is there.",
 }
 _INTERRUPTED = 130  # 128 + SIGINT, as shells have it

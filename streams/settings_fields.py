@@ -23,6 +23,7 @@ from pydantic import (
 
 from streams.alert_fields import AlertFields
 from streams.comments import DESK_PATTERN
+from streams.grafana_fields import GrafanaFields
 from streams.notify_fields import NotifyFields
 
 __all__ = ["Settings", "Watch"]
@@ -70,7 +71,7 @@ class Watch(BaseModel):
     )
 
 
-class Settings(AlertFields, NotifyFields):
+class Settings(AlertFields, GrafanaFields, NotifyFields):
     """All settings. Build it with `streams.settings.load_settings`, which reports errors as one line.
 
     `Settings(...)` itself takes only its arguments and the defaults, and raises pydantic's ValidationError.
