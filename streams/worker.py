@@ -24,6 +24,7 @@ from streams.metrics import Metrics
 from streams.metrics_server import MetricsServer, new_registry
 from streams.settings_fields import Settings
 from streams.topics import Topic, describe_topics, topic_name
+from streams.watch_topic import read_watches
 from streams.worker_logs import filter_worker_logs
 from streams.worker_state import WorkerState
 
@@ -99,6 +100,7 @@ class _Run:
         # In a thread: a download takes minutes, and whoever asks in the meantime wants an answer.
         settings = self._settings
         embedder = await asyncio.to_thread(load_embedder, settings.model, cache_dir=settings.cache_dir)
+        stored = await asyncio.to_thread(read_watches, settings)
         self._metrics.model(embedder.name, _origin(settings, embedder.name))
         self._state.health.model(embedder.name)
         app = create_app(
@@ -108,6 +110,7 @@ class _Run:
             comment_partitions=partitions,
             state=self._state,
             on_assigned=self._say_ready,
+            stored_watches=stored,
         )
         filter_worker_logs()
         settings.cache_dir.mkdir(parents=True, exist_ok=True)
