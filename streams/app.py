@@ -88,7 +88,8 @@ def create_app(
     detector = LanguageDetector()
     stored = stored_watches or StoredWatches()
     make_engine = EngineMaker(settings, embedder, detector, stored=stored)
-    maker = ClaimMaker(embedder, detector, sentences=not make_engine.watchlist.is_empty)
+    maker = ClaimMaker(embedder, detector, sentences=bool(make_engine.watchlist.names))
+    metrics.watches(make_engine.watchlist.names)
     embedding = ThreadPoolExecutor(1, thread_name_prefix="embedding")
     clustering = ThreadPoolExecutor(1, thread_name_prefix="clustering")
     add_claims_agent(
@@ -137,8 +138,10 @@ def create_app(
     async def watches_changed(now: StoredWatches) -> None:
         # In the thread of the model: phrases take their turn with comments.
         await asyncio.get_running_loop().run_in_executor(embedding, make_engine.watchlist.update, now)
-        maker.wants_sentences = not make_engine.watchlist.is_empty
+        names = make_engine.watchlist.names
+        maker.wants_sentences = bool(names)
         await narratives.look_for(make_engine.watchlist.of)
+        metrics.watches(names)
 
     app.task(partial(WatchFollower(settings, stored).run, watches_changed))
     _follow_assignment(app, settings, narratives, state, on_assigned)

@@ -1,4 +1,4 @@
-"""What a watch would have matched: in files, which are embedded, or in the topic of claims, which has vectors."""
+"""What a watch would have matched: in files, which are embedded, or in `claims`, which has vectors."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice

@@ -50,9 +50,9 @@ class Watchlist:
         self._made: dict[WatchFields, Watch] | None = None
 
     @property
-    def is_empty(self) -> bool:
-        """Whether there is nothing to look for."""
-        return not self._wanted()
+    def names(self) -> set[str]:
+        """Of all that is looked for, on any desk."""
+        return {fields.name for fields in self._wanted()}
 
     def of(self, desk: str) -> list[Watch]:
         """The watches of a desk."""

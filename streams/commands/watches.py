@@ -22,7 +22,6 @@ from streams.commands.signals import end_on_sigterm
 from streams.commands.visible import visible
 from streams.commands.watch_views import lookback_object, print_lookback
 from streams.errors import InputError, SettingsError
-from streams.settings import Settings
 from streams.settings_fields import MAX_WATCHES
 from streams.watch_lookback import LookbackPlan, look_back
 from streams.watch_topic import (
