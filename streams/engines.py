@@ -31,8 +31,12 @@ class EngineMaker:
         self._settings = settings
         self._embedder = embedder
         self._detector = detector
-        self.dimensions = embedder.dimensions
         self.watchlist = Watchlist(settings, stored or StoredWatches(), embedder.embed, self._language_of)
+
+    @property
+    def dimensions(self) -> int:
+        """Of the vectors of its engines."""
+        return self._embedder.dimensions
 
     def __call__(self, desk: str) -> Engine:
         """A new engine for a desk, with its watches."""
@@ -46,7 +50,7 @@ class EngineMaker:
 
     @cached_property
     def _background(self) -> Background:
-        return background_of(self._embedder)
+        return background_of(self._embedder, cache_dir=self._settings.cache_dir)
 
     def _language_of(self, text: str) -> str:
         return self._detector.detect(text, None)

@@ -245,27 +245,31 @@ class NarrativesAgent:
             return held
         if held is not None:
             self._gauges.forget(held.shard)
+        if self._keeper is None:
+            shard, is_usable = await self._in_thread(self._make_shard), True
         else:
-            ledger = AckLedger(lambda done: self._state.processed(self._topic, partition, done))
-            held = _Held(self._make_shard(), ledger)
-        if self._keeper is not None:
             await self._keeper.take(partition)
-            held.is_foreign = not await self._in_thread(self._restore, self._keeper, held, partition, offset)
-            held.saved_at = time.monotonic()
-        held.is_stale = False
+            shard, is_usable = await self._in_thread(self._restored, self._keeper, partition, offset)
+        if held is None:
+            held = _Held(shard, AckLedger(lambda done: self._state.processed(self._topic, partition, done)))
+        held.shard, held.is_foreign, held.is_stale = shard, not is_usable, False
+        held.saved_at = time.monotonic()
         self._held[partition] = held
         return held
 
-    def _restore(self, keeper: Keeper, held: _Held, partition: int, offset: int) -> bool:
-        """Give it the shard that was saved, or an empty one; False when what was saved is of no use."""
-        held.shard = self._make_shard()
+    def _restored(self, keeper: Keeper, partition: int, offset: int) -> tuple[Shard, bool]:
+        """The shard that was saved, or an empty one; and False when what was saved is of no use.
+
+        It is read and unpacked before anything asks for the model, which may still be on its way.
+        """
         try:
             saved = unpack_shard(keeper.read(partition))
+            shard = self._make_shard()
             if saved is None:
-                return True
+                return shard, True
             if saved.state.model != keeper.model:
                 raise SnapshotError(f"it is of the model {saved.state.model}, this is {keeper.model}")
-            held.shard.restore(saved, partial(self._read_claims, partition))
+            shard.restore(saved, partial(self._read_claims, partition))
         except SnapshotError as error:
             _logger.warning(
                 "the saved state of %s[%d] cannot be used (%s): narratives are found anew from the claims",
@@ -273,19 +277,18 @@ class NarrativesAgent:
                 partition,
                 error,
             )
-            held.shard = self._make_shard()
-            return False
+            return self._make_shard(), False
         end = keeper.claims_end(partition)
-        if held.shard.next_offset > end:
+        if shard.next_offset > end:
             _logger.warning(
                 "%s[%d] ends at %d and was read to %d: it was made anew, and is read from where the group is",
                 self._topic,
                 partition,
                 end,
-                held.shard.next_offset,
+                shard.next_offset,
             )
-            held.shard.next_offset = offset
-        return True
+            shard.next_offset = offset
+        return shard, True
 
     async def _save_what_is_due(self) -> None:
         if self._keeper is None:
@@ -297,10 +300,8 @@ class NarrativesAgent:
 
     async def _save(self, keeper: Keeper, partition: int, held: _Held) -> None:
         pieces, dropped = await self._in_thread(held.shard.changes, keeper.model, everything=held.is_foreign)
-        if held.is_foreign:
-            dropped = sorted(keeper.names(partition) - pieces.keys())
         try:
-            await keeper.save(partition, pieces, dropped)
+            await keeper.save(partition, pieces, dropped, everything=held.is_foreign)
         except BrokerError as error:
             _logger.warning("%s: the partition is read again before it goes on", error)
             held.is_stale = True

@@ -84,7 +84,7 @@ def _fill(settings: Settings, narratives: int) -> int:
     pieces, _ = shard.changes(embedder.name, everything=True)
 
     async def save() -> None:
-        store = StateStore(settings, embedder.name)
+        store = StateStore(settings, lambda: embedder.name)
         await store.take(0)
         await store.save(0, pieces, [])
         await store.close()
