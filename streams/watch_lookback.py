@@ -62,7 +62,7 @@ def look_back(settings: Settings, plan: LookbackPlan, *, now_ms: int, progress: 
     embedder = load_embedder(settings.model, cache_dir=settings.cache_dir)
     detector = LanguageDetector()
     watch = watch_of(plan.watch, embedder.embed, lambda text: detector.detect(text, None))
-    survey = Survey(watch, embedder.dimensions, background_of(embedder))
+    survey = Survey(watch, embedder.dimensions, background_of(embedder, cache_dir=settings.cache_dir))
     look = _Look(settings, survey, plan.watch.desk, progress)
     if plan.since_ms is None:
         maker = ClaimMaker(embedder, detector, sentences=True)
