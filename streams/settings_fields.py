@@ -24,7 +24,7 @@ from streams.comments import DESK_PATTERN
 __all__ = ["Settings", "Watch"]
 
 _HOST_PORT = r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+):[0-9]{1,5}"
-_MIN_AUTHOR_KEY_CHARACTERS = 16
+_MIN_SECRET_CHARACTERS = 16
 
 _Desk = Annotated[str, StringConstraints(pattern=DESK_PATTERN)]
 _Phrase = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=300)]
@@ -212,6 +212,30 @@ class Settings(BaseModel):
     top_narratives: int = Field(
         default=50, ge=1, le=1_000, description="1 to 1000 narratives of a desk shown as metrics"
     )
+    web_host: str = Field(
+        default="127.0.0.1",
+        pattern=r"^[^\s/]{1,255}$",
+        description="an address of this host to serve the page on; any but loopback needs web_token",
+    )
+    web_port: int = Field(default=8484, ge=0, le=65_535, description="0 to 65535; 0 takes a free port")
+    web_url: str = Field(
+        default="http://127.0.0.1:8484",
+        pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$",
+        max_length=500,
+        description="where readers find the page (https://HOST), for links from alerts and dashboards",
+    )
+    web_token: SecretStr | None = Field(
+        default=None, description="a secret of at least 16 characters that readers of the page need, or none"
+    )
+    web_history_days: int = Field(
+        default=90, ge=1, le=3_650, description="1 to 3650 days of mentions that the page keeps"
+    )
+    web_max_mentions: int = Field(
+        default=1_000_000,
+        ge=1_000,
+        le=100_000_000,
+        description="1000 to 100000000 mentions that the page keeps, the newest",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="debug, info, warning or error"
     )
@@ -227,10 +251,10 @@ class Settings(BaseModel):
     def _expand_home(cls, value: Path) -> Path:
         return value.expanduser()
 
-    @field_validator("author_key")
+    @field_validator("author_key", "web_token")
     @classmethod
     def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and len(value.get_secret_value()) < _MIN_AUTHOR_KEY_CHARACTERS:
+        if value is not None and len(value.get_secret_value()) < _MIN_SECRET_CHARACTERS:
             raise ValueError("too short")
         return value
 
