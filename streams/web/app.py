@@ -47,7 +47,7 @@ def create_app(
         openapi_url="/api/v1/openapi.json",
         docs_url=None,  # they load scripts from elsewhere
         redoc_url=None,
-        root_path=base,
+        servers=[{"url": base}] if base else None,
     )
     pages = Pages(store, settings, progress, base=base)
     app.include_router(api_router(store, settings, progress))

@@ -80,6 +80,7 @@ class Gate:
         token = settings.web_token
         self._token = None if token is None else token.get_secret_value().encode()
         self._is_https = settings.web_url.startswith("https:")
+        self._base = urlsplit(settings.web_url).path.rstrip("/")
         self._hosts = _hosts(settings) if is_loopback(settings.web_host) else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -96,10 +97,16 @@ class Gate:
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
+        scope = {**scope, "path": self._own_path(scope["path"])}
         if scope["method"] == "HEAD":  # the same as GET; the server leaves the body out
-            scope = {**scope, "method": "GET"}
+            scope["method"] = "GET"
         refusal = self._refusal(scope, Headers(scope=scope))
         await (refusal or self._app)(scope, receive, send_guarded)
+
+    def _own_path(self, path: str) -> str:
+        """The path below that of `web_url`, whether a proxy has taken that off already or not."""
+        rest = path.removeprefix(self._base)
+        return rest if rest.startswith("/") else path
 
     def _refusal(self, scope: Scope, headers: Headers) -> Response | None:
         """What to answer instead of the application; None when the request may pass."""
@@ -132,7 +139,8 @@ class Gate:
 
     def _welcome(self, token: bytes, address: str) -> Response:
         # One slash: "//host" would lead elsewhere.
-        response = RedirectResponse("/" + address.lstrip("/\\"), HTTPStatus.SEE_OTHER)
+        address = f"{self._base}/" + address.lstrip("/\\")
+        response = RedirectResponse(address, HTTPStatus.SEE_OTHER)
         response.set_cookie(
             COOKIE,
             _cookie_value(token).decode(),

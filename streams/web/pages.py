@@ -14,6 +14,7 @@ from fastapi import APIRouter
 from fastapi.requests import Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 from starlette.exceptions import HTTPException
 
 from streams.settings_fields import Settings
@@ -57,7 +58,6 @@ class Pages:
         )
         html = self._templates.get_template(template).render(
             t=wording(language),
-            path=request.scope["path"].removeprefix(self.base),
             query=[pair for pair in request.query_params.multi_items() if pair[0] not in ("lang", "token")],
             other=next(one for one in LANGUAGES if one != language),
             version=version("narrawatch"),
@@ -195,11 +195,12 @@ def _environment(base: str) -> Environment:
     environment = Environment(
         loader=FileSystemLoader(str(files("streams.web").joinpath("templates"))),
         autoescape=True,
+        finalize=_harmless,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"stranger": stranger, "visible": visible_text}
+    environment.filters |= {"stranger": stranger, "visible": visible_text, "exactly": escape}
     environment.globals |= {
         "base": base,
         "sparkline": sparkline,
@@ -209,6 +210,14 @@ def _environment(base: str) -> Environment:
         "segment": lambda name: quote(name, safe=""),
     }
     return environment
+
+
+def _harmless(value: object) -> object:
+    """Whatever a template prints without saying how: hidden characters are shown, as everywhere.
+
+    The filter `exactly` is for values that a form sends back as they are.
+    """
+    return visible_text(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _here(query: Sequence[tuple[str, str]], **changed: object) -> str:

@@ -217,7 +217,7 @@ def _conditions(choice: Choice) -> tuple[str, dict[str, object]]:
         wanted = getattr(choice, facet)
         if wanted:
             conditions.append(
-                "EXISTS (SELECT 1 FROM facets f WHERE f.n = narratives.n"
+                "EXISTS (SELECT 1 FROM facets f WHERE f.n = narratives.n"  # noqa: S608 - facet is one of two
                 f" AND f.facet = '{facet}' AND f.value = :{facet})"
             )
             values[facet] = wanted

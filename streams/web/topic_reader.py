@@ -7,7 +7,7 @@ gone, or of other topics, begins anew.
 
 import logging
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from threading import Event, Thread
 from typing import Final
 
@@ -69,11 +69,14 @@ class TopicReader(Thread):
 
     def _read(self) -> None:
         names = {topic_name(self._settings, topic): topic for topic in _TAKERS}
-        self._check_identity(names)
+        if self._is_foreign(names):
+            self._begin_anew(names)
         with open_consumer(self._settings, auto_offset_reset="earliest") as consumer:
             polls = 0
             while not self._ending.is_set():
                 if polls % _LOOK_AROUND_POLLS == 0:
+                    if self._is_foreign(names):
+                        return  # the topics were made anew while they were read
                     self._assign(consumer, names)
                 batch = consumer.poll(timeout_ms=_POLL_SECONDS * 1000, max_records=_MAX_RECORDS)
                 records = [record for part in batch.values() for record in part]
@@ -83,17 +86,22 @@ class TopicReader(Thread):
                     self._progress.answered(_unread(consumer))
                 polls += 1
 
-    def _check_identity(self, names: Mapping[str, Topic]) -> None:
-        """Begin anew when what was read before came from other topics that had the same names."""
-        described = ask_admin(self._settings, lambda admin: admin.describe_topics(sorted(names)))
-        identity = ",".join(f"{topic['name']}={topic['topic_id']}" for topic in described)
+    def _is_foreign(self, names: Iterable[str]) -> bool:
+        """Whether what was read came from other topics than are there now under the same names."""
         with self._store.reading() as connection:
             row = connection.execute("SELECT value FROM facts WHERE name = 'topics'").fetchone()
-        if row is not None and row["value"] == identity:
-            return
+        return row is None or row["value"] != self._identity(names)
+
+    def _begin_anew(self, names: Iterable[str]) -> None:
+        identity = self._identity(names)
         self._store.clear()
         with self._store.writing() as connection:
             connection.execute("INSERT INTO facts (name, value) VALUES ('topics', ?)", (identity,))
+
+    def _identity(self, names: Iterable[str]) -> str:
+        """The ids that the broker gave the topics; a topic that is deleted and made again has another."""
+        described = ask_admin(self._settings, lambda admin: admin.describe_topics(sorted(names)))
+        return ",".join(f"{topic['name']}={topic['topic_id']}" for topic in described)
 
     def _assign(self, consumer: KafkaConsumer, names: Mapping[str, Topic]) -> None:
         places = []
