@@ -82,7 +82,7 @@ def _add_narrative(router: APIRouter, store: Store) -> None:
         with store.reading() as connection:
             return timeline(connection, _known(connection, narrative_id))
 
-    @router.get("/narratives/{narrative_id}/mentions", summary="Its mentions, 50 a page", responses=_UNKNOWN)
+    @router.get("/narratives/{narrative_id}/mentions", summary="Its mentions, 25 a page", responses=_UNKNOWN)
     def mentions(narrative_id: str, page: PageParameter = 1) -> MentionPage:
         with store.reading() as connection:
             return mention_page(connection, _known(connection, narrative_id), page)

@@ -12,7 +12,7 @@ from streams.web.shapes import Bin, Event, Timeline
 __all__ = ["Bar", "Marker", "Spark", "TimelineChart", "sparkline", "timeline_chart"]
 
 _SPARK_WIDTH, _SPARK_HEIGHT = 112, 28
-_WIDTH, _HEIGHT = 720, 160
+_WIDTH, _HEIGHT = 1_000, 160  # stretched to the width of the page
 _LEAST_PEAK = 4  # mentions that fill the height at least: one mention must not look like a flood
 
 
@@ -53,7 +53,7 @@ class TimelineChart(NamedTuple):
     peak: int
     peak_at: datetime
     total: int
-    ticks: list[tuple[float, datetime, str]]  # place, date, and how the text stands to it
+    ticks: list[datetime]  # first, middle and last bin
 
 
 def sparkline(counts: Sequence[int]) -> Spark:
@@ -87,12 +87,6 @@ def timeline_chart(timeline: Timeline, events: Sequence[Event]) -> TimelineChart
         for event in events
         if 0 <= event.at.timestamp() - start <= span
     ]
-    middle = bins[len(bins) // 2]
-    ticks = [(0.0, bins[0].at, "start")]
-    if len(bins) > 2:
-        ticks.append((round(len(bins) // 2 * step, 2), middle.at, "middle"))
-    if len(bins) > 1:
-        ticks.append((float(_WIDTH), bins[-1].at, "end"))
     return TimelineChart(
         _WIDTH,
         _HEIGHT,
@@ -101,7 +95,7 @@ def timeline_chart(timeline: Timeline, events: Sequence[Event]) -> TimelineChart
         fullest.mentions,
         fullest.at,
         sum(one.mentions for one in bins),
-        ticks,
+        [bins[0].at, bins[len(bins) // 2].at, bins[-1].at],
     )
 
 

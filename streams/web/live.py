@@ -21,7 +21,7 @@ from streams.web.strangers import visible_text
 __all__ = ["live_router"]
 
 _LOOK_SECONDS = 0.5
-_LEAST_SECONDS = 2.0  # between two updates of a page: a reader must be able to read it
+_LEAST_SECONDS = 3.0  # between two updates of a page: a reader must be able to read it
 _HEARTBEAT_SECONDS = 15.0  # proxies close what is silent
 _MAX_STREAMS = 200
 _MAX_EVENTS = 3

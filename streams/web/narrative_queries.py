@@ -10,8 +10,9 @@ from streams.web.shapes import Bin, Detail, Event, Mention, MentionPage, Neighbo
 
 __all__ = ["MENTIONS_PAGE_SIZE", "detail", "latest_events", "mention_page", "mentions_of", "timeline"]
 
-MENTIONS_PAGE_SIZE = 50
+MENTIONS_PAGE_SIZE = 25
 _MAX_BINS = 60
+_LEAST_BINS = 24  # a narrative of an hour ago is shown with the quiet before it
 _BIN_SECONDS = (300, 900, 3_600, 3 * 3_600, 6 * 3_600, 12 * 3_600, 86_400, 7 * 86_400, 28 * 86_400)
 _SHOWN_VOICES = 10
 _SHOWN_NEIGHBOURS = 6
@@ -38,7 +39,7 @@ def detail(connection: sqlite3.Connection, narrative_id: str) -> Detail:
 
 
 def timeline(connection: sqlite3.Connection, narrative_id: str) -> Timeline:
-    """Mentions from the first that is kept to the newest date in the stream, in 60 bins or fewer."""
+    """Mentions from the first that is kept to the newest date in the stream, in 24 to 60 bins."""
     first = connection.execute(
         "SELECT min(at_ms) FROM mentions WHERE narrative_id = ? AND NOT withdrawn", (narrative_id,)
     ).fetchone()[0]
@@ -48,7 +49,7 @@ def timeline(connection: sqlite3.Connection, narrative_id: str) -> Timeline:
     width = next(
         (one for one in _BIN_SECONDS if (now - first) / 1000 / one < _MAX_BINS - 1), _BIN_SECONDS[-1]
     )
-    start = first // (width * 1000)
+    start = min(first // (width * 1000), now // (width * 1000) - _LEAST_BINS + 1)
     rows = connection.execute(
         "SELECT at_ms / ? - ? AS bin, stance, count(*) AS found FROM mentions"
         " WHERE narrative_id = ? AND NOT withdrawn GROUP BY 1, 2",

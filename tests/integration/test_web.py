@@ -22,7 +22,7 @@ from streams.connection import producer_options
 from streams.results import narrative_output, outputs_of
 from streams.settings import Settings, load_settings
 from streams.topics import Topic, create_topics, topic_name
-from tests.integration.live import ROOT, environment_of
+from tests.integration.live import ROOT, environment_of, run
 from tests.web.records import NOW, mentions, narrative
 
 pytestmark = pytest.mark.integration
@@ -56,10 +56,10 @@ def send(settings: Settings, records: Sequence[tuple[Topic, bytes | None, bytes]
 class Web:
     """A process of the page."""
 
-    def __init__(self, settings: Settings, log: Path) -> None:
+    def __init__(self, settings: Settings, log: Path, *arguments: str) -> None:
         with log.open("a") as file:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "streams", "web", "--port", "0"],
+                [sys.executable, "-m", "streams", "web", "--port", "0", *arguments],
                 cwd=ROOT,
                 env=environment_of(settings),
                 stdout=subprocess.PIPE,
@@ -93,8 +93,8 @@ class Web:
 
 
 @contextmanager
-def web(settings: Settings, log: Path) -> Iterator[Web]:
-    page = Web(settings, log)
+def web(settings: Settings, log: Path, *arguments: str) -> Iterator[Web]:
+    page = Web(settings, log, *arguments)
     try:
         yield page
     finally:
@@ -150,3 +150,49 @@ def test_the_page_follows_the_topics(tmp_path: Path) -> None:
         page.until("/ready", 200)
         page.until("/api/v1/narratives", 200, total=0)
         assert page.end(signal.SIGINT) == 0
+
+
+def test_the_page_shows_what_a_replay_found(tmp_path: Path) -> None:
+    settings = load_settings(cache_dir=tmp_path / "cache", data_dir=tmp_path / "data", model="hash")
+    sample = ROOT / "streams" / "samples" / "comments.jsonl"
+    replayed = run(
+        settings, "replay", str(sample), "--out", str(tmp_path / "found"), "--watch", "rachat", "--json"
+    )
+    assert replayed.returncode == 0, replayed.stderr
+    found = json.loads(replayed.stdout)["narratives"]
+    assert found
+    with web(settings, tmp_path / "log", "--from", str(tmp_path / "found")) as page:
+        assert page.get("/ready")[0] == 200
+        _, listed = page.get("/api/v1/narratives")
+        assert listed["total"] == len(found)
+        for one in found:
+            _, shown = page.get(f"/api/v1/narratives/{one['narrative_id']}")
+            # What is kept of the mentions agrees with what the engine counted.
+            assert shown["kept_mentions"] == shown["mentions"] == one["mentions"]
+            _, told = page.get(f"/api/v1/narratives/{one['narrative_id']}/timeline")
+            assert (
+                sum(part["supports"] + part["rebuts"] + part["unjudged"] for part in told["bins"])
+                == one["mentions"]
+            )
+        assert page.get("/api/v1/watches")[1][0]["name"] == "rachat"
+        assert page.end(signal.SIGTERM) == 0
+    assert "Traceback" not in (tmp_path / "log").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--host", "0.0.0.0", "--from", "."), "set web_token"),  # noqa: S104 - it must not be bound
+        (("--port", "0", "--from", "."), "narrawatch replay --out"),
+        (("--port", "0", "--from", "no-such-folder"), "there is no no-such-folder/narratives.jsonl"),
+        (("--host", "192.0.2.1", "--from", "."), "cannot be used"),  # an address that no machine has
+    ],
+)
+def test_what_cannot_be_served_is_one_line(tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
+    settings = load_settings(
+        cache_dir=tmp_path, web_token="a word of sixteen" if "192.0.2.1" in arguments else None
+    )
+    ended = run(settings, "web", *arguments)
+    assert ended.returncode == 1
+    (line,) = ended.stderr.splitlines()
+    assert said in line

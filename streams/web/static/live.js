@@ -71,13 +71,22 @@
     }
   }
 
+  // Events are worth an interruption at once, other changes now and then.
+  let told = 0;
   function tell(events) {
     const labels = events.map((event) => event.label).join(" · ");
+    if (!labels && Date.now() - told < 30000) return;
+    told = Date.now();
     news.textContent = labels ? `${body.dataset.updated} ${labels}` : body.dataset.updated;
   }
 
+  // A page that nobody sees listens to nothing: browsers allow a host six connections, whatever the tabs.
+  let source = null;
   function listen() {
-    const source = new EventSource(`${body.dataset.live}?shown=${encodeURIComponent(body.dataset.shown)}`);
+    if (source) source.close();
+    source = null;
+    if (document.hidden) return;
+    source = new EventSource(`${body.dataset.live}?shown=${encodeURIComponent(body.dataset.shown)}`);
     source.addEventListener("open", () => show(true));
     source.addEventListener("error", () => show(false));
     source.addEventListener("change", async (message) => {
@@ -86,5 +95,6 @@
     });
   }
 
+  document.addEventListener("visibilitychange", listen);
   listen();
 })();
