@@ -5,9 +5,13 @@ compared with a French claim) and the words that mean nothing in particular. A s
 over after some dozens of claims.
 """
 
+import hashlib
+import logging
+import tempfile
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -19,7 +23,11 @@ from models.judge import Judge, judge_of
 __all__ = ["Background", "background_of", "ordinary_texts"]
 
 _FILE = "background.jsonl"
+_PROBES = 4
 SENTENCES_PER_LANGUAGE = 64  # enough for a mean: more moves it by less than a claim does
+
+
+_logger = logging.getLogger(__name__)
 
 
 class _Line(msgspec.Struct, frozen=True):
@@ -48,10 +56,11 @@ def ordinary_texts() -> list[str]:
     return [line.text for line in _lines()]
 
 
-def background_of(embedder: Embedder | None) -> Background:
+def background_of(embedder: Embedder | None, *, cache_dir: Path | None = None) -> Background:
     """The background in the space of an embedder's vectors; None: of no known model.
 
-    Embeds some 250 short texts: a second or two, to be done once a process.
+    Embeds some 250 short texts: seconds, to be done once a process, or once a machine where there is a folder
+    to keep their vectors in.
     """
     if embedder is None:
         return Background(ordinary_texts())
@@ -60,7 +69,40 @@ def background_of(embedder: Embedder | None) -> Background:
         texts = chosen.setdefault(line.lang, [])
         if len(texts) < SENTENCES_PER_LANGUAGE:
             texts.append(line.text)
-    rows = embedder.embed([text for texts in chosen.values() for text in texts])
+    rows = _embedded(embedder, [text for texts in chosen.values() for text in texts], cache_dir)
     ends = np.cumsum([len(texts) for texts in chosen.values()])[:-1]
     means = [part.mean(axis=0, dtype=np.float64).astype(np.float32) for part in np.split(rows, ends)]
     return Background(ordinary_texts(), dict(zip(chosen, means, strict=True)), judge_of(embedder.name))
+
+
+def _embedded(embedder: Embedder, texts: list[str], cache_dir: Path | None) -> NDArray[np.float32]:
+    """Vectors of the texts, (n, d), kept from one process to the next.
+
+    A few are embedded anyway: they stand for the model and the machine, of which another gives other bits.
+    """
+    if cache_dir is None:
+        return embedder.embed(texts)
+    digest = hashlib.blake2b(
+        embedder.embed(texts[:: max(1, len(texts) // _PROBES)]).tobytes(), digest_size=16
+    )
+    digest.update("\x1f".join([embedder.name, *texts]).encode())
+    file = cache_dir / f"background-{digest.hexdigest()}.npy"
+    try:
+        known: NDArray[np.float32] = np.load(file, allow_pickle=False)
+        if known.shape == (len(texts), embedder.dimensions) and known.dtype == np.float32:
+            return known
+    except (OSError, ValueError, EOFError) as error:
+        _logger.debug("no vectors of ordinary texts are kept: %s", error)
+    rows = embedder.embed(texts)
+    _keep(file, rows)
+    return rows
+
+
+def _keep(file: Path, rows: NDArray[np.float32]) -> None:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=file.parent, prefix=f"{file.stem}-", delete=False) as made:
+            np.save(made, rows)
+        Path(made.name).replace(file)
+    except OSError as error:  # nothing but time is lost
+        _logger.warning("the vectors of ordinary texts cannot be kept: %s", error)

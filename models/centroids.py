@@ -278,11 +278,7 @@ class Centroids:
         while capacity < slots:
             capacity *= 2
         more = capacity - len(self._sizes)
-        blank = np.zeros((more, self._dimensions), dtype=np.float32)
-        self._sums, self._settled_sums = (
-            np.vstack([self._sums, blank]),
-            np.vstack([self._settled_sums, blank]),
-        )
+        self._sums, self._settled_sums = _grown(self._sums, capacity), _grown(self._settled_sums, capacity)
         none = np.zeros(more, dtype=np.float32)
         self._sizes, self._settled_sizes = np.append(self._sizes, none), np.append(self._settled_sizes, none)
         self._active = np.append(self._active, np.zeros(more, dtype=np.bool_))
@@ -339,3 +335,10 @@ class Centroids:
             self._sums[slot] = np.frombuffer(total, dtype="<f4")
         self._free = sorted(set(range(self._used)) - set(self._slot_of.values()))
         self._sketch = None
+
+
+def _grown(array: NDArray[np.float32], rows: int) -> NDArray[np.float32]:
+    """A copy with rows of zeros after its own. The system gives memory for those when they are written to."""
+    grown = np.zeros((rows, array.shape[1]), dtype=np.float32)
+    grown[: len(array)] = array
+    return grown

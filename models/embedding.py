@@ -20,10 +20,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import ModelError
-from models.packaged import build_packaged_model, default_cache_dir
+from models.packaged import build_packaged_model, default_cache_dir, packaged_folder
 from models.sentence_library import SentenceModel, give_memory_back, load_sentence_model
 
-__all__ = ["DEFAULT_MODEL", "Embedder", "HashEmbedder", "SentenceTransformerEmbedder", "load_embedder"]
+__all__ = [
+    "DEFAULT_MODEL",
+    "Embedder",
+    "HashEmbedder",
+    "SentenceTransformerEmbedder",
+    "is_at_hand",
+    "load_embedder",
+]
 
 DEFAULT_MODEL = "intfloat/multilingual-e5-small"
 E5_PREFIX = "query: "  # e5 was trained with it on both sides of a comparison of equals
@@ -215,6 +222,13 @@ def load_embedder(name: str, *, cache_dir: Path | None = None, hub_timeout_secon
     embedder = _choose(name, cache_dir, hub_timeout_seconds)
     _logger.info("embedding with %s", embedder.name)
     return embedder
+
+
+def is_at_hand(name: str, *, cache_dir: Path | None = None) -> bool:
+    """Whether the embedder of that name is loaded within seconds: nothing is to be built or fetched."""
+    if name == "packaged":
+        return packaged_folder(cache_dir or default_cache_dir()).is_dir()
+    return name == "hash" or (bool(name) and Path(name).expanduser().is_dir())
 
 
 def _choose(name: str, cache_dir: Path, hub_timeout_seconds: float) -> Embedder:

@@ -617,11 +617,17 @@ class Engine:
 
     def restore(self, snapshot: bytes) -> None:
         """Continue from what `snapshot` returned.  Raises SnapshotError for anything else."""
-        state = unpack(snapshot, Snapshot)
+        self.restore_unpacked(unpack(snapshot, Snapshot))
+
+    def restore_unpacked(self, state: Snapshot) -> None:
+        """Continue from what `snapshot` returned, or from the pieces of `changes` (see `unpack_pieces`).
+
+        Takes the state over, which is of no other use afterwards. Raises SnapshotError where it does not fit.
+        """
         self._load(state.core, state.narratives, state.seen)
 
     def changes(self, *, everything: bool = False) -> Changes:
-        """What differs from the last call, in pieces that replace one another: see `restore_pieces`.
+        """What differs from the last call, in pieces that replace one another: see `unpack_pieces`.
 
         everything: all pieces, also those that are the same.
         """
@@ -635,17 +641,6 @@ class Engine:
         pieces |= {f"{SEEN}{chunk.number}": pack(chunk) for chunk in chunks}
         dropped = [*(f"{NARRATIVE}{uid}" for uid in gone), *(f"{SEEN}{number}" for number in chunks_gone)]
         return Changes(pieces, dropped)
-
-    def restore_pieces(self, pieces: Mapping[str, bytes]) -> None:
-        """Continue from the last of each piece that `changes` returned and did not drop later.
-
-        Raises SnapshotError for anything else.
-        """
-        if CORE not in pieces:
-            raise SnapshotError("the core of the engine's state is missing")
-        kept = [unpack(piece, Kept) for name, piece in pieces.items() if name.startswith(NARRATIVE)]
-        chunks = [unpack(piece, SeenChunk) for name, piece in pieces.items() if name.startswith(SEEN)]
-        self._load(unpack(pieces[CORE], Core), sorted(kept, key=lambda one: one.narrative.uid), chunks)
 
     def _kept(self, uid: int) -> Kept:
         return Kept(self._narratives[uid], self._centroids.kept(uid))

@@ -5,6 +5,7 @@ all the time), one piece for each narrative, and the comments that were seen, in
 changed is not written again.
 """
 
+from collections.abc import MutableMapping
 from typing import NamedTuple, TypeVar
 
 import msgspec
@@ -29,6 +30,7 @@ __all__ = [
     "SnapshotError",
     "pack",
     "unpack",
+    "unpack_pieces",
 ]
 
 SNAPSHOT_VERSION = 4
@@ -77,7 +79,7 @@ class Kept(msgspec.Struct, frozen=True):
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """All pieces as one."""
+    """All pieces as one. Narratives in the order of their uids."""
 
     core: Core
     narratives: list[Kept]
@@ -105,3 +107,24 @@ def unpack(packed: bytes, kind: type[T]) -> T:
         return msgspec.msgpack.decode(found.content, type=kind)
     except msgspec.DecodeError as error:
         raise SnapshotError(f"not an engine snapshot: {error}") from error
+
+
+def unpack_pieces(pieces: MutableMapping[str, bytes]) -> Snapshot:
+    """The last of each piece that an engine gave and did not drop later, as one.
+
+    Takes the pieces out of the mapping as it goes: they are large. Raises SnapshotError for anything else.
+    """
+    core: Core | None = None
+    kept: list[Kept] = []
+    seen: list[SeenChunk] = []
+    for name in list(pieces):
+        piece = pieces.pop(name)
+        if name.startswith(NARRATIVE):
+            kept.append(unpack(piece, Kept))
+        elif name.startswith(SEEN):
+            seen.append(unpack(piece, SeenChunk))
+        elif name == CORE:
+            core = unpack(piece, Core)
+    if core is None:
+        raise SnapshotError("the core of the engine's state is missing")
+    return Snapshot(core=core, narratives=sorted(kept, key=lambda one: one.narrative.uid), seen=seen)

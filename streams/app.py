@@ -21,6 +21,7 @@ from kafka import TopicPartition
 from prometheus_client import CollectorRegistry
 
 from models.embedding import Embedder, load_embedder
+from models.errors import ModelError
 from models.language import LanguageDetector
 from models.preparation import ClaimMaker
 from streams.agents.claims import add_claims_agent
@@ -108,7 +109,7 @@ def create_app(
     if settings.label_api_url is not None:
         refiner = LabelRefiner(partial(LabelClient, settings), metrics)
     # The embedded broker keeps nothing, and knows no transactions.
-    store = None if settings.kafka_embedded else StateStore(settings, embedder.name)
+    store = None if settings.kafka_embedded else StateStore(settings, lambda: embedder.name)
     series = NarrativeSeries(metrics, top=settings.top_narratives)
     narratives = NarrativesAgent(
         topic_name(settings, Topic.CLAIMS),
@@ -128,7 +129,7 @@ def create_app(
     if refiner is not None:
         _refine_in_background(app, refiner, narratives)
     add_narratives_agent(app, _source(app, settings, Topic.CLAIMS), narratives)
-    _follow_assignment(app, settings, narratives, state, on_assigned)
+    _follow_assignment(app, settings, narratives, state, on_assigned, model=lambda: embedder.name)
     _report_regularly(app, state)
 
     async def shutdown(*_: Any, **__: Any) -> None:
@@ -180,6 +181,8 @@ def _follow_assignment(
     narratives: NarrativesAgent,
     state: WorkerState,
     on_assigned: Callable[[], None],
+    *,
+    model: Callable[[], str],  # waits until it is loaded
 ) -> None:
     claims = topic_name(settings, Topic.CLAIMS)
     rebalances = itertools.count(1)
@@ -194,6 +197,9 @@ def _follow_assignment(
                 await narratives.assigned(
                     {partition: offset for (topic, partition), offset in committed.items() if topic == claims}
                 )
+                await asyncio.to_thread(model)
+            except ModelError:  # who loads it says so, and ends this worker
+                return
             except BrokerError as error:  # it is away: records wait, and so does this
                 _logger.warning("the state of the partitions cannot be read yet: %s", error)
                 await asyncio.sleep(_RETRY_SECONDS)

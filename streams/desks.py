@@ -5,10 +5,8 @@ gives them. The state is a function of the partition's records alone: a `Shard` 
 beginning is the shard that was lost with another worker.
 """
 
-import gc
 import logging
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from models.engine import Engine
@@ -17,7 +15,7 @@ from streams.claims_log import ClaimsRecord
 from streams.errors import RejectedComment, RejectReason
 from streams.ordering import PartitionMerge
 from streams.records import ClaimBatch, decode_claims
-from streams.shard_state import PieceName, SavedShard, ShardState, pack_shard
+from streams.shard_state import PieceName, SavedShard, ShardState, pack_shard, without_collection
 
 __all__ = ["Observed", "Shard"]
 
@@ -131,11 +129,9 @@ class Shard:
 
         Raises SnapshotError when it does not fit this program or model; then the shard is of no use.
         """
-        for desk, pieces in saved.engines.items():
-            engine = self.adopt(desk)
-            # Millions of objects are made here and none is garbage: looking for some takes longer than that.
-            with _without_collection():
-                engine.restore_pieces(pieces)
+        with without_collection():
+            for desk, state in saved.engines.items():
+                self.adopt(desk).restore_unpacked(state)
         self.next_offset = saved.state.next_offset
         serials = {offset: serial for serial, offset in saved.state.waiting.items()}
         held = {}
@@ -185,17 +181,6 @@ class Shard:
                 f"vectors of {wrong // _BYTES_PER_NUMBER} dimensions,"
                 f" the model's have {self._vector_bytes // _BYTES_PER_NUMBER}",
             )
-
-
-@contextmanager
-def _without_collection() -> Iterator[None]:
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def _version(batch: ClaimBatch) -> int:

@@ -20,7 +20,11 @@ class EngineMaker:
         self._settings = settings
         self._embedder = embedder
         self._detector = detector
-        self.dimensions = embedder.dimensions
+
+    @property
+    def dimensions(self) -> int:
+        """Of the vectors of its engines."""
+        return self._embedder.dimensions
 
     def __call__(self, desk: str) -> Engine:
         """A new engine for a desk, with its watches."""
@@ -34,7 +38,7 @@ class EngineMaker:
 
     @cached_property
     def _background(self) -> Background:
-        return background_of(self._embedder)
+        return background_of(self._embedder, cache_dir=self._settings.cache_dir)
 
     @cached_property
     def _watches(self) -> list[tuple[str | None, Watch]]:

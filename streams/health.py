@@ -126,6 +126,8 @@ class Health:
             reasons = self._loop_obstacles(now)
             if self._phase in _OBSTACLES:
                 reasons.append(_OBSTACLES[self._phase])
+            if self._model is None and self._phase is not Phase.STARTING:
+                reasons.append(_OBSTACLES[Phase.STARTING])
             reasons += self._broker_obstacles(now)
             reasons += self._batch_obstacles(now)
             lags = [one.lag for one in self._partitions if one.lag is not None]

@@ -4,12 +4,15 @@ What an engine holds comes in pieces (see `models.snapshot`), what belongs to th
 more. Pieces are cut into parts that every broker takes.
 """
 
-from collections.abc import Iterable, Mapping
+import gc
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Set
+from contextlib import contextmanager
 from typing import NamedTuple, Protocol
 
 import msgspec
 
-from models.snapshot import SNAPSHOT_VERSION, SnapshotError
+from models.snapshot import SNAPSHOT_VERSION, Snapshot, SnapshotError, unpack_pieces
 from streams.ordering import MergeState
 
 __all__ = [
@@ -20,10 +23,12 @@ __all__ = [
     "SavedShard",
     "ShardState",
     "assemble",
+    "changed_records",
     "key_of_part",
     "pack_shard",
     "split",
     "unpack_shard",
+    "without_collection",
 ]
 
 PART_BYTES = 900_000  # brokers take 1,000,000 bytes by default, and a record is more than its value
@@ -37,6 +42,18 @@ class PieceName(NamedTuple):
 
 
 Pieces = Mapping[PieceName, bytes]
+
+
+@contextmanager
+def without_collection() -> Iterator[None]:
+    """No look for garbage inside the block."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 class ShardState(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,32 +72,37 @@ class ShardState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SavedShard(NamedTuple):
-    """What was saved last of a shard: its own state, and the pieces of its engines."""
+    """What was saved last of a shard: its own state, and that of its engines by desk."""
 
     state: ShardState
-    engines: dict[str, dict[str, bytes]]  # by desk and name
+    engines: dict[str, Snapshot]
 
 
 class Keeper(Protocol):
     """Where the state of partitions is saved: see `streams.state_store`."""
 
-    model: str  # whose vectors it is of
     save_seconds: float  # how often to save
+
+    @property
+    def model(self) -> str:
+        """Whose vectors it is of; waits for a model that is being loaded."""
 
     async def take(self, partition: int) -> None:
         """Take a partition over; whoever had it before cannot save any more.  Raises BrokerError."""
 
-    def read(self, partition: int) -> Pieces:
+    def read(self, partition: int) -> dict[PieceName, bytes]:
         """What was saved last; called in a thread.  Raises BrokerError and SnapshotError."""
 
     def claims_end(self, partition: int) -> int:
         """The offset after the last of the claims; called in a thread.  Raises BrokerError."""
 
-    def names(self, partition: int) -> set[PieceName]:
-        """The pieces that are saved."""
+    async def save(
+        self, partition: int, pieces: Pieces, dropped: Iterable[PieceName], *, everything: bool = False
+    ) -> None:
+        """Replace some pieces and drop others, together; everything: drop whatever is not among the pieces.
 
-    async def save(self, partition: int, pieces: Pieces, dropped: Iterable[PieceName]) -> None:
-        """Replace some pieces and drop others, together.  Raises BrokerError."""
+        Raises BrokerError.
+        """
 
     async def release(self, partition: int) -> None:
         """Let a partition go; safe for one that is not held."""
@@ -102,8 +124,11 @@ def pack_shard(state: ShardState) -> dict[PieceName, bytes]:
     return {_SHARD: _encode(state)}
 
 
-def unpack_shard(pieces: Pieces) -> SavedShard | None:
-    """What was saved; None when nothing was. Raises SnapshotError for what this program cannot read."""
+def unpack_shard(pieces: dict[PieceName, bytes]) -> SavedShard | None:
+    """What was saved; None when nothing was. Takes the pieces out of the mapping as it goes.
+
+    Raises SnapshotError for what this program cannot read.
+    """
     if _SHARD not in pieces:
         return None
     try:
@@ -113,10 +138,37 @@ def unpack_shard(pieces: Pieces) -> SavedShard | None:
     if state.version != SNAPSHOT_VERSION:
         raise SnapshotError(f"the state has version {state.version}, this program reads {SNAPSHOT_VERSION}")
     engines: dict[str, dict[str, bytes]] = {desk: {} for desk in state.desks}
-    for (desk, piece), content in pieces.items():
-        if desk in engines:
-            engines[desk][piece] = content
-    return SavedShard(state, engines)
+    for name in list(pieces):
+        content = pieces.pop(name)
+        if name.desk in engines:
+            engines[name.desk][name.piece] = content
+    # Millions of objects are made here and none is garbage: looking for some takes longer than that.
+    with without_collection():
+        return SavedShard(state, {desk: unpack_pieces(own) for desk, own in engines.items()})
+
+
+def changed_records(
+    pieces: Pieces, dropped: Iterable[PieceName], known: Set[bytes], *, everything: bool
+) -> dict[bytes, bytes | None]:
+    """What is written to replace some pieces and drop others: values by key, None for what goes.
+
+    known: the keys that there are, also those that `split` did not make; everything: drop all that is not
+    among the pieces.
+    """
+    records: dict[bytes, bytes | None] = {}
+    for name, content in pieces.items():
+        records |= split(name, content)
+    if everything:
+        return records | dict.fromkeys(known - records.keys())
+    for name in [*pieces, *dropped]:
+        for part in itertools.count():
+            key = key_of_part(name, part)
+            if key in records:
+                continue
+            if key not in known:
+                break
+            records[key] = None
+    return records
 
 
 def split(name: PieceName, content: bytes) -> Iterable[tuple[bytes, bytes]]:
@@ -132,11 +184,8 @@ def key_of_part(name: PieceName, part: int) -> bytes:
     return _encode((*name, part))
 
 
-def assemble(records: Mapping[bytes, bytes]) -> tuple[dict[PieceName, bytes], dict[PieceName, int]]:
-    """The pieces from the last value of each key, and how many parts of each there are, also of old ones.
-
-    Raises SnapshotError for anything that `split` did not make.
-    """
+def assemble(records: Mapping[bytes, bytes]) -> dict[PieceName, bytes]:
+    """The pieces from the last value of each key.  Raises SnapshotError for what `split` did not make."""
     parts: dict[PieceName, dict[int, _Part]] = {}
     try:
         for key, value in records.items():
@@ -150,4 +199,4 @@ def assemble(records: Mapping[bytes, bytes]) -> tuple[dict[PieceName, bytes], di
         if first is None or any(part not in found for part in range(first.of)):
             raise SnapshotError(f"a part of {name.piece} of desk {name.desk!r} is missing")
         pieces[name] = b"".join(found[part].content for part in range(first.of))
-    return pieces, {name: max(found) + 1 for name, found in parts.items()}
+    return pieces

@@ -15,7 +15,7 @@ partition moves to workers on other machines):
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
@@ -25,7 +25,7 @@ from streams.connection import async_client_options, open_consumer
 from streams.errors import BrokerError
 from streams.partition_reader import read_stretch
 from streams.settings_fields import Settings
-from streams.shard_state import PieceName, Pieces, assemble, key_of_part, split
+from streams.shard_state import PieceName, Pieces, assemble, changed_records
 from streams.topics import Topic, topic_name
 
 __all__ = ["StateStore"]
@@ -43,13 +43,19 @@ _logger = logging.getLogger(__name__)
 class StateStore:
     """The state of the partitions of claims that this worker has. All on one event loop, but for `read`."""
 
-    def __init__(self, settings: Settings, model: str) -> None:
+    def __init__(self, settings: Settings, model: Callable[[], str]) -> None:
+        """Open nothing yet. model: whose vectors it is of; may wait for a model that is being loaded."""
         self._settings = settings
-        self.model = model
+        self._model = model
         self.save_seconds = settings.save_seconds
         self._topic = topic_name(settings, Topic.STATE)
         self._producers: dict[int, AIOKafkaProducer] = {}
-        self._parts: dict[int, dict[PieceName, int]] = {}  # how many parts of each piece there are
+        self._keys: dict[int, set[bytes]] = {}  # of the records that are saved
+
+    @property
+    def model(self) -> str:
+        """Whose vectors it is of."""
+        return self._model()
 
     async def take(self, partition: int) -> None:
         """Take a partition over; whoever had it before cannot save any more.  Raises BrokerError."""
@@ -94,8 +100,8 @@ class StateStore:
                     last.pop(record.key, None)
                 else:
                     last[record.key] = record.value
-        pieces, self._parts[partition] = assemble(last)
-        return pieces
+        self._keys[partition] = set(last)  # also of what is refused: it is to be replaced
+        return assemble(last)
 
     def claims_end(self, partition: int) -> int:
         """The offset after the last of the claims.  Raises BrokerError."""
@@ -104,45 +110,37 @@ class StateStore:
             consumer.assign([place])
             return consumer.end_offsets([place])[place]
 
-    def names(self, partition: int) -> set[PieceName]:
-        """The pieces that are saved."""
-        return set(self._parts.get(partition, ()))
-
-    async def save(self, partition: int, pieces: Pieces, dropped: Iterable[PieceName]) -> None:
-        """Replace some pieces and drop others, together.
+    async def save(
+        self, partition: int, pieces: Pieces, dropped: Iterable[PieceName], *, everything: bool = False
+    ) -> None:
+        """Replace some pieces and drop others, together; everything: drop whatever is not among the pieces.
 
         Raises BrokerError when another worker has the partition now, or the broker refuses or is slow; then
         it is not known whether it is saved, and `take` and `read` must come first.
         """
         producer = self._producers[partition]
+        known = self._keys.setdefault(partition, set())
+        records = changed_records(pieces, dropped, known, everything=everything)
         try:
             async with asyncio.timeout(_SAVE_SECONDS), producer.transaction():
-                await self._send(producer, partition, pieces, dropped)
+                sent = [
+                    await producer.send(self._topic, value, key=key, partition=partition)
+                    for key, value in records.items()
+                ]
+                await asyncio.gather(*sent)
         except (KafkaError, TimeoutError) as error:
             raise BrokerError(
                 f"the state of {self._where(partition)} cannot be saved: {type(error).__name__}: {error}"
             ) from error
-
-    async def _send(
-        self, producer: AIOKafkaProducer, partition: int, pieces: Pieces, dropped: Iterable[PieceName]
-    ) -> None:
-        known = self._parts.setdefault(partition, {})
-        records: list[tuple[bytes, bytes | None]] = []
-        for name, content in pieces.items():
-            parts = list(split(name, content))
-            records += parts
-            records += [(key_of_part(name, part), None) for part in range(len(parts), known.get(name, 0))]
-            known[name] = len(parts)
-        for name in dropped:
-            records += [(key_of_part(name, part), None) for part in range(known.pop(name, 0))]
-        sent = [
-            await producer.send(self._topic, value, key=key, partition=partition) for key, value in records
-        ]
-        await asyncio.gather(*sent)
+        for key, value in records.items():
+            if value is None:
+                known.discard(key)
+            else:
+                known.add(key)
 
     async def release(self, partition: int) -> None:
         """Let a partition go; safe for one that is not held."""
-        self._parts.pop(partition, None)
+        self._keys.pop(partition, None)
         producer = self._producers.pop(partition, None)
         if producer is not None:
             await _close(producer)

@@ -9,13 +9,16 @@ import logging
 import os
 import signal
 import threading
+from functools import partial
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import faust
 from threadpoolctl import threadpool_limits
 
-from models.embedding import load_embedder
+from models.arriving import ArrivingEmbedder
+from models.embedding import Embedder, is_at_hand, load_embedder
 from models.errors import NarrawatchError
 from streams.app import create_app
 from streams.errors import BrokerError
@@ -81,8 +84,13 @@ class _Run:
             loop.add_signal_handler(number, self._on_signal)
         turning = asyncio.create_task(self._turn())
         try:
-            app = await self._prepare(partitions)
-            return await self._run(app)
+            load = partial(load_embedder, self._settings.model, cache_dir=self._settings.cache_dir)
+            embedder = ArrivingEmbedder(load)
+            loading = asyncio.create_task(self._meet(embedder))
+            if not is_at_hand(self._settings.model, cache_dir=self._settings.cache_dir):
+                # It may take minutes, in which others can deal with the partitions.
+                await loading
+            return await self._run(self._prepare(partitions, embedder), loading)
         finally:
             turning.cancel()
             for number in _SIGNALS:
@@ -95,12 +103,15 @@ class _Run:
             self._state.health.turned()
             await asyncio.sleep(_TURN_SECONDS)
 
-    async def _prepare(self, partitions: int) -> faust.App:
-        # In a thread: a download takes minutes, and whoever asks in the meantime wants an answer.
+    async def _meet(self, embedder: ArrivingEmbedder) -> None:
+        """Wait for the model, and say which it is.  Raises ModelError when there is none."""
+        loaded = await asyncio.shield(asyncio.wrap_future(embedder.loaded))
+        self._metrics.model(loaded.name, _origin(self._settings, loaded.name))
+        self._state.health.model(loaded.name)
+
+    def _prepare(self, partitions: int, embedder: Embedder) -> faust.App:
+        """The app. A model that is on its way is waited for where it is needed, and not before."""
         settings = self._settings
-        embedder = await asyncio.to_thread(load_embedder, settings.model, cache_dir=settings.cache_dir)
-        self._metrics.model(embedder.name, _origin(settings, embedder.name))
-        self._state.health.model(embedder.name)
         app = create_app(
             settings,
             embedder=embedder,
@@ -114,17 +125,26 @@ class _Run:
         self._state.health.enter(Phase.JOINING)
         return app
 
-    async def _run(self, app: faust.App) -> int:
+    async def _run(self, app: faust.App, loading: asyncio.Task[None]) -> int:
         starting = asyncio.create_task(app.start())
         stopping = asyncio.create_task(self._stop.wait())
         running = asyncio.create_task(app.wait_until_stopped())
         # A start that ends well is no reason to stop; one that fails crashes the app or raises.
-        await asyncio.wait({stopping, running}, return_when=asyncio.FIRST_COMPLETED)
+        pending: set[asyncio.Task[Any]] = {stopping, running, loading}
+        done: set[asyncio.Task[Any]] = set()
+        while not done or (done == {loading} and loading.exception() is None):
+            done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+        is_loading = not loading.done()
         await self._end(app)
-        for task in (starting, stopping, running):
+        for task in (starting, stopping, running, loading):
             task.cancel()
-        await asyncio.gather(starting, stopping, running, return_exceptions=True)
-        return self._result(app.crash_reason)
+        await asyncio.gather(starting, stopping, running, loading, return_exceptions=True)
+        if loading in done:
+            loading.result()
+        result = self._result(app.crash_reason)
+        if is_loading:
+            _leave_at_once(result, "left while the model was loaded")  # which does not end halfway
+        return result
 
     async def _end(self, app: faust.App) -> None:
         """Finish the batches in hand and stop the app: within STOP_SECONDS, or the process ends here."""

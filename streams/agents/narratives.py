@@ -12,7 +12,7 @@ second time; each replaces its earlier self.
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -35,7 +35,7 @@ from streams.acks import AckLedger
 from streams.claims_log import ClaimsRecord
 from streams.desk_gauges import DeskGauges
 from streams.desks import Observed, Shard
-from streams.errors import BrokerError, RejectedComment
+from streams.errors import BrokenStreamError, BrokerError, RejectedComment
 from streams.label_refinement import LabelRefiner
 from streams.metrics import Metrics
 from streams.outlets import Outlet, Output, deliver, letter_output
@@ -51,6 +51,8 @@ _BATCH_SECONDS = 0.1
 # Records on their way from the broker to here must not find that time has passed without them: whoever reads
 # them again would put them in another order than was told.
 _GRACE_MS = 5_000
+# One worker that runs another model spoils every claim that it embeds; a stranger can spoil none.
+_REFUSED_IN_A_ROW = 1_000
 TICK_SECONDS = 0.25
 # A broker that is away for longer is a matter for whoever supervises the worker.
 _PATIENCE_SECONDS = 600.0
@@ -76,6 +78,7 @@ class _Held:
 
 
 class _Taken(NamedTuple):
+    records: int
     observed: list[Observed]
     refused: list[tuple[ClaimsRecord, RejectedComment]]
 
@@ -122,9 +125,13 @@ class NarrativesAgent:
         self._clock = clock
         self._held: dict[int, _Held] = {}
         self._lock = asyncio.Lock()
+        self._refused_in_a_row = 0
 
     async def process(self, events: Sequence[EventT[bytes]]) -> None:
-        """Take some events; they are acknowledged when what they lead to is with the broker."""
+        """Take some events; they are acknowledged when what they lead to is with the broker.
+
+        Raises BrokenStreamError when nothing that comes is of use here.
+        """
         for event in events:
             event.message.incref()  # ours, see `streams.agents.claims`
         partitions: dict[int, list[EventT[bytes]]] = {}
@@ -204,7 +211,7 @@ class NarrativesAgent:
 
     async def _advance(self, partition: int, held: _Held, now_ms: int) -> None:
         observed = await self._in_thread(held.shard.advance, now_ms)
-        await self._tell(partition, held, _Taken(observed, []))
+        await self._tell(partition, held, _Taken(0, observed, []))
 
     async def _catch_up(self, partition: int, offset: int) -> _Held:
         """The shard as it is after all records before `offset`. Waits for a broker that is away."""
@@ -238,27 +245,31 @@ class NarrativesAgent:
             return held
         if held is not None:
             self._gauges.forget(held.shard)
+        if self._keeper is None:
+            shard, is_usable = await self._in_thread(self._make_shard), True
         else:
-            ledger = AckLedger(lambda done: self._state.processed(self._topic, partition, done))
-            held = _Held(self._make_shard(), ledger)
-        if self._keeper is not None:
             await self._keeper.take(partition)
-            held.is_foreign = not await self._in_thread(self._restore, self._keeper, held, partition, offset)
-            held.saved_at = time.monotonic()
-        held.is_stale = False
+            shard, is_usable = await self._in_thread(self._restored, self._keeper, partition, offset)
+        if held is None:
+            held = _Held(shard, AckLedger(lambda done: self._state.processed(self._topic, partition, done)))
+        held.shard, held.is_foreign, held.is_stale = shard, not is_usable, False
+        held.saved_at = time.monotonic()
         self._held[partition] = held
         return held
 
-    def _restore(self, keeper: Keeper, held: _Held, partition: int, offset: int) -> bool:
-        """Give it the shard that was saved, or an empty one; False when what was saved is of no use."""
-        held.shard = self._make_shard()
+    def _restored(self, keeper: Keeper, partition: int, offset: int) -> tuple[Shard, bool]:
+        """The shard that was saved, or an empty one; and False when what was saved is of no use.
+
+        It is read and unpacked before anything asks for the model, which may still be on its way.
+        """
         try:
             saved = unpack_shard(keeper.read(partition))
+            shard = self._make_shard()
             if saved is None:
-                return True
+                return shard, True
             if saved.state.model != keeper.model:
                 raise SnapshotError(f"it is of the model {saved.state.model}, this is {keeper.model}")
-            held.shard.restore(saved, partial(self._read_claims, partition))
+            shard.restore(saved, partial(self._read_claims, partition))
         except SnapshotError as error:
             _logger.warning(
                 "the saved state of %s[%d] cannot be used (%s): narratives are found anew from the claims",
@@ -266,19 +277,18 @@ class NarrativesAgent:
                 partition,
                 error,
             )
-            held.shard = self._make_shard()
-            return False
+            return self._make_shard(), False
         end = keeper.claims_end(partition)
-        if held.shard.next_offset > end:
+        if shard.next_offset > end:
             _logger.warning(
                 "%s[%d] ends at %d and was read to %d: it was made anew, and is read from where the group is",
                 self._topic,
                 partition,
                 end,
-                held.shard.next_offset,
+                shard.next_offset,
             )
-            held.shard.next_offset = offset
-        return True
+            shard.next_offset = offset
+        return shard, True
 
     async def _save_what_is_due(self) -> None:
         if self._keeper is None:
@@ -290,10 +300,8 @@ class NarrativesAgent:
 
     async def _save(self, keeper: Keeper, partition: int, held: _Held) -> None:
         pieces, dropped = await self._in_thread(held.shard.changes, keeper.model, everything=held.is_foreign)
-        if held.is_foreign:
-            dropped = sorted(keeper.names(partition) - pieces.keys())
         try:
-            await keeper.save(partition, pieces, dropped)
+            await keeper.save(partition, pieces, dropped, everything=held.is_foreign)
         except BrokerError as error:
             _logger.warning("%s: the partition is read again before it goes on", error)
             held.is_stale = True
@@ -317,6 +325,17 @@ class NarrativesAgent:
         for offset in [one.offset for one in taken.observed] + [record.offset for record, _ in taken.refused]:
             held.ledger.done(offset)
         self._state.claims_waiting = sum(one.shard.waiting for one in self._held.values())
+        self._stop_if_none_is_of_use(taken)
+
+    def _stop_if_none_is_of_use(self, taken: _Taken) -> None:
+        none_was = taken.records == len(taken.refused)
+        self._refused_in_a_row = self._refused_in_a_row + taken.records if none_was else 0
+        if taken.refused and self._refused_in_a_row >= _REFUSED_IN_A_ROW:
+            _, last = taken.refused[-1]
+            raise BrokenStreamError(
+                f"{self._refused_in_a_row:,} records of {self._topic} in a row were put aside, the last for"
+                f" {last.detail}: do all workers run the same model?"
+            )
 
     def _refine(self, refiner: LabelRefiner, desk: str, outcome: Outcome) -> None:
         refiner.forget(desk, outcome.retired)
@@ -368,8 +387,8 @@ def _say_that_we_wait(attempt: RetryCallState) -> None:
     _logger.warning("%s: waiting for the broker", error)
 
 
-def _take(shard: Shard, records: Iterable[ClaimsRecord]) -> _Taken:
-    taken = _Taken([], [])
+def _take(shard: Shard, records: Sequence[ClaimsRecord]) -> _Taken:
+    taken = _Taken(len(records), [], [])
     for record in records:
         try:
             taken.observed.extend(shard.take(record))

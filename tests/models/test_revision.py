@@ -16,6 +16,7 @@ from models.outcome import EventType, Mention, Outcome
 from models.parameters import Parameters
 from models.parts import Parts
 from models.revision import Group, homes, main_owner
+from models.snapshot import unpack_pieces
 from tests.models.claim_factory import CHATTER, DIMENSIONS, TAKEOVER, claims_of, original
 
 # A revision after every fourth claim, in which nothing speaks for staying.
@@ -309,7 +310,7 @@ def test_revisions_depend_neither_on_batches_nor_on_snapshots(cuts: list[int]) -
         for name in changes.dropped:
             pieces.pop(name, None)
         by_pieces, at_once = Engine(DIMENSIONS, RESTLESS), Engine(DIMENSIONS, RESTLESS)
-        by_pieces.restore_pieces(pieces)
+        by_pieces.restore_unpacked(unpack_pieces(dict(pieces)))
         at_once.restore(engine.snapshot())
         assert by_pieces.narratives() == at_once.narratives() == engine.narratives()
         engine = by_pieces

@@ -11,7 +11,16 @@ from streams.claims_log import ClaimsRecord
 from streams.errors import BrokerError
 from streams.records import ClaimBatch, encode_claims
 from streams.settings import Settings, load_settings
-from streams.shard_state import PART_BYTES, PieceName, Pieces, assemble, key_of_part, split, unpack_shard
+from streams.shard_state import (
+    PART_BYTES,
+    PieceName,
+    Pieces,
+    assemble,
+    changed_records,
+    key_of_part,
+    split,
+    unpack_shard,
+)
 from streams.topics import Topic
 from tests.streams.test_agents import NarrativesBench, batch_of, records_of, texts
 
@@ -38,7 +47,6 @@ class MemoryKeeper:
         self._fails = fails
         self._owner = 0
         self.taken = 0
-        self._parts: dict[PieceName, int] = {}
 
     async def take(self, partition: int) -> None:
         assert partition == self._topic.partition
@@ -46,20 +54,17 @@ class MemoryKeeper:
         self._owner = self._topic.owner
         self.taken += 1
 
-    def read(self, partition: int) -> Pieces:
+    def read(self, partition: int) -> dict[PieceName, bytes]:
         assert partition == self._topic.partition
-        pieces, self._parts = assemble(self._topic.records)
-        return pieces
+        return assemble(self._topic.records)
 
     def claims_end(self, partition: int) -> int:
         assert partition == self._topic.partition
         return self._end
 
-    def names(self, partition: int) -> set[PieceName]:
-        assert partition == self._topic.partition
-        return set(self._parts)
-
-    async def save(self, partition: int, pieces: Pieces, dropped: Iterable[PieceName]) -> None:
+    async def save(
+        self, partition: int, pieces: Pieces, dropped: Iterable[PieceName], *, everything: bool = False
+    ) -> None:
         assert partition == self._topic.partition
         if self._owner != self._topic.owner:
             raise BrokerError("another worker has it")
@@ -67,17 +72,15 @@ class MemoryKeeper:
             self._fails -= 1
             raise BrokerError("the broker is away")
         self._topic.written += len(pieces)
-        for name, content in pieces.items():
-            parts = dict(split(name, content))
-            self._topic.records |= parts
-            self._parts[name] = len(parts)
-        for name in dropped:
-            for part in range(self._parts.pop(name, 0)):
-                self._topic.records.pop(key_of_part(name, part), None)
+        known = self._topic.records.keys()
+        for key, value in changed_records(pieces, dropped, known, everything=everything).items():
+            if value is None:
+                del self._topic.records[key]
+            else:
+                self._topic.records[key] = value
 
     async def release(self, partition: int) -> None:
         assert partition == self._topic.partition
-        self._parts = {}
 
 
 @pytest.fixture
@@ -86,7 +89,7 @@ def settings(tmp_path: Path) -> Settings:
 
 
 def narratives_in(topic: MemoryTopic) -> set[PieceName]:
-    return {name for name in assemble(topic.records)[0] if name.piece.startswith("narrative/")}
+    return {name for name in assemble(topic.records) if name.piece.startswith("narrative/")}
 
 
 def log_of(count: int) -> list[ClaimsRecord]:
@@ -225,10 +228,25 @@ async def test_the_state_of_another_model_is_replaced(
     assert "of the model another" in caplog.text
     assert bench.read == [(0, 60)]
     await bench.give(log_of(61)[60:])
-    saved = unpack_shard(assemble(topic.records)[0])
+    saved = unpack_shard(assemble(topic.records))
     assert saved is not None
     assert saved.state.model == "hash"
     assert stale - set(topic.records) or stale <= set(topic.records)
+
+
+@pytest.mark.parametrize("key", [b"junk", key_of_part(PieceName("default", "core"), 3)])
+async def test_what_is_no_state_is_replaced_by_the_first_save(
+    settings: Settings, caplog: pytest.LogCaptureFixture, key: bytes
+) -> None:
+    topic = MemoryTopic({key: b"junk"})
+    log = log_of(60)
+    await NarrativesBench(settings, log, keeper=MemoryKeeper(topic)).give(log)
+    assert "cannot be used" in caplog.text
+    caplog.clear()
+    again = NarrativesBench(settings, log, keeper=MemoryKeeper(topic))
+    await again.agent.assigned({0: 60})
+    assert "cannot be used" not in caplog.text
+    assert again.read == []
 
 
 async def test_a_topic_of_claims_that_was_made_anew_is_read_from_its_beginning(settings: Settings) -> None:
@@ -251,9 +269,10 @@ def test_large_pieces_are_cut_and_put_together_again() -> None:
     content = bytes(range(256)) * (PART_BYTES // 100)
     records = dict(split(name, content))
     assert len(records) == 3
-    assert assemble(records) == ({name: content}, {name: 3})
-    smaller = dict(split(name, b"less"))
-    assert assemble(records | smaller) == ({name: b"less"}, {name: 3})
+    assert assemble(records) == {name: content}
+    smaller = changed_records({name: b"less"}, [], records.keys(), everything=False)
+    assert [key for key, value in smaller.items() if value is None] == [key_of_part(name, n) for n in (1, 2)]
+    assert assemble(records | dict(split(name, b"less"))) == {name: b"less"}
     del records[key_of_part(name, 1)]
     with pytest.raises(SnapshotError, match="part of core"):
         assemble(records)
