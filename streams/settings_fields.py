@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from streams.comments import DESK_PATTERN
+from streams.web_fields import WebFields
 
 __all__ = ["Settings", "Watch"]
 
@@ -48,7 +49,7 @@ class Watch(BaseModel):
     )
 
 
-class Settings(BaseModel):
+class Settings(WebFields):
     """All settings. Build it with `streams.settings.load_settings`, which reports errors as one line.
 
     `Settings(...)` itself takes only its arguments and the defaults, and raises pydantic's ValidationError.
@@ -211,30 +212,6 @@ class Settings(BaseModel):
     )
     top_narratives: int = Field(
         default=50, ge=1, le=1_000, description="1 to 1000 narratives of a desk shown as metrics"
-    )
-    web_host: str = Field(
-        default="127.0.0.1",
-        pattern=r"^[^\s/]{1,255}$",
-        description="an address of this host to serve the page on; any but loopback needs web_token",
-    )
-    web_port: int = Field(default=8484, ge=0, le=65_535, description="0 to 65535; 0 takes a free port")
-    web_url: str = Field(
-        default="http://127.0.0.1:8484",
-        pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$",
-        max_length=500,
-        description="where readers find the page (https://HOST), for links from alerts and dashboards",
-    )
-    web_token: SecretStr | None = Field(
-        default=None, description="a secret of at least 16 characters that readers of the page need, or none"
-    )
-    web_history_days: int = Field(
-        default=90, ge=1, le=3_650, description="1 to 3650 days of mentions that the page keeps"
-    )
-    web_max_mentions: int = Field(
-        default=1_000_000,
-        ge=1_000,
-        le=100_000_000,
-        description="1000 to 100000000 mentions that the page keeps, the newest",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="debug, info, warning or error"

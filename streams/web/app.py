@@ -60,15 +60,17 @@ def create_app(
 
 
 def _add_health(app: FastAPI, progress: Progress) -> None:
+    def answer(obstacles: list[str]) -> JSONResponse:
+        status = HTTPStatus.SERVICE_UNAVAILABLE if obstacles else HTTPStatus.OK
+        return JSONResponse(progress.status(obstacles), status)
+
     @app.get("/health", include_in_schema=False)
     def health() -> JSONResponse:
-        return JSONResponse(progress.status([]))
+        return answer(progress.dead())
 
     @app.get("/ready", include_in_schema=False)
     def ready() -> JSONResponse:
-        obstacles = progress.obstacles()
-        status = HTTPStatus.SERVICE_UNAVAILABLE if obstacles else HTTPStatus.OK
-        return JSONResponse(progress.status(obstacles), status)
+        return answer(progress.obstacles())
 
 
 def _add_errors(app: FastAPI, pages: Pages) -> None:

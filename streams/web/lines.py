@@ -21,6 +21,7 @@ T = TypeVar("T")
 
 class _Evidence(msgspec.Struct, frozen=True, kw_only=True):
     label: str = ""
+    kind: str = "organic"
     authors: int = 0
     threads: dict[str, int] = {}
     languages: dict[str, int] = {}

@@ -16,6 +16,7 @@ _LEAST_BINS = 24  # a narrative of an hour ago is shown with the quiet before it
 _BIN_SECONDS = (300, 900, 3_600, 3 * 3_600, 6 * 3_600, 12 * 3_600, 86_400, 7 * 86_400, 28 * 86_400)
 _SHOWN_VOICES = 10
 _SHOWN_NEIGHBOURS = 6
+_LEAST_SCORE = 3  # one common author, or a thread or two, is chance
 _COMPARED = 200  # threads, authors: so many of its own are looked for elsewhere
 _STANCES = {"supports": "supports", "rebuts": "rebuts"}
 
@@ -146,6 +147,8 @@ def _named(
 ) -> list[Neighbour]:
     found: list[Neighbour] = []
     for other in sorted(scores, key=lambda one: (-scores[one], one)):
+        if scores[other] < _LEAST_SCORE:
+            break
         row = connection.execute("SELECT view FROM narratives WHERE id = ?", (other,)).fetchone()
         if row is None:
             continue  # mentions of one that is not known any more

@@ -10,6 +10,9 @@ from typing import Any
 
 __all__ = ["Progress"]
 
+# Who has caught up once is up to date: on a busy stream there is always something that has just come.
+_BEHIND_RECORDS = 20_000
+
 
 class Progress:
     """What is known of the reading.
@@ -32,13 +35,16 @@ class Progress:
         self._begun = clock()
         self._answered: float | None = None
         self._unread: int | None = None
+        self._has_caught_up = False
         self._refused = 0
         self._trouble: str | None = None
+        self._dead: str | None = None
 
     def answered(self, unread: int) -> None:
         """The broker answered. unread: records that are there and not taken yet."""
         with self._lock:
             self._answered, self._unread, self._trouble = self._clock(), unread, None
+            self._has_caught_up = self._has_caught_up or not unread
 
     def refused(self) -> int:
         """A record could not be read, and was passed over; returns how many there have been."""
@@ -51,10 +57,20 @@ class Progress:
         with self._lock:
             self._trouble = reason
 
+    def died(self, reason: str) -> None:
+        """Reading has ended for good: only a restart helps."""
+        with self._lock:
+            self._dead = reason
+
+    def dead(self) -> list[str]:
+        """Why reading has ended for good, if it has."""
+        with self._lock:
+            return [self._dead] if self._dead else []
+
     def obstacles(self) -> list[str]:
         """All that stands against what is shown being up to date."""
         with self._lock:
-            found = [self._trouble] if self._trouble else []
+            found = [reason for reason in (self._dead, self._trouble) if reason]
             if self._broker_seconds is None:
                 return found
             if self._answered is None:
@@ -62,7 +78,7 @@ class Progress:
             silent = self._clock() - self._answered
             if silent > self._broker_seconds:
                 found.append(f"the broker has not answered for {silent:.0f} s")
-            if self._unread:
+            if not self._has_caught_up or (self._unread or 0) > _BEHIND_RECORDS:
                 found.append(f"{self._unread} records have not been read yet")
             return found
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import uvicorn
 from filelock import FileLock, Timeout
 
-from streams.errors import BrokerError, OutputError
+from streams.errors import BrokerError
 from streams.settings_fields import Settings
 from streams.web.app import create_app
 from streams.web.folder import fill_from_folder
@@ -20,7 +20,7 @@ from streams.web.progress import Progress
 from streams.web.store import Store
 from streams.web.topic_reader import TopicReader
 
-__all__ = ["serve"]
+__all__ = ["serve", "shared_store"]
 
 _END_SECONDS = 3  # for answers that are on their way
 _FILE = "narratives.sqlite3"
@@ -37,7 +37,7 @@ def serve(settings: Settings, folder: Path | None, announce: Callable[[str], Non
     check_exposure(settings)
     with ExitStack() as stack:
         listener = stack.enter_context(_listener(settings))
-        store = stack.enter_context(_shared_store(settings) if folder is None else _own_store())
+        store = stack.enter_context(shared_store(settings) if folder is None else _own_store())
         if folder is None:
             progress = Progress(
                 f"Kafka, {settings.kafka_bootstrap}", broker_seconds=settings.ready_broker_seconds
@@ -105,19 +105,16 @@ def _address(settings: Settings, listener: socket.socket) -> str:
 
 
 @contextmanager
-def _shared_store(settings: Settings) -> Iterator[Store]:
-    """The file that the last page on these topics left, or one of its own where another page has that."""
+def shared_store(settings: Settings) -> Iterator[Store]:
+    """The file that the last page on these topics left, or one of its own where that cannot be had."""
     name = blake2b(f"{settings.kafka_bootstrap} {settings.topic_prefix}".encode(), digest_size=8).hexdigest()
     folder = settings.cache_dir / "web" / name
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot write to {folder}: {error.strerror}") from error
     lock = FileLock(folder / "lock")
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
-    except Timeout:
-        _logger.info("another page uses %s: this one reads all of the topics", folder)
+    except (OSError, Timeout) as error:  # a read-only image, or another page on the same topics
+        _logger.info("%s cannot be used (%s): this page reads all of the topics", folder, error)
         with _own_store() as store:
             yield store
         return

@@ -119,6 +119,7 @@ class Event(BaseModel):
     at: datetime
     mentions: int
     label: str
+    kind: str
     authors: int
     threads: dict[str, int]
     languages: dict[str, int]

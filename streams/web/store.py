@@ -1,6 +1,7 @@
 """The read model: an SQLite file with one writer and any number of readers.
 
-Nothing in it is precious: a file of another version, or one that is damaged, is thrown away and made again.
+Nothing in it is precious: a file of another version, or one that is no database, is thrown away and made
+again.
 """
 
 import contextlib
@@ -20,6 +21,7 @@ _IDLE_READERS = 8
 _QUERY_OPCODES = 100_000  # between two looks at whether a query has been running for too long
 _QUERY_LOOKS = 5_000  # some ten seconds: no question of a page is that hard
 _BUSY_SECONDS = 10.0
+_CACHE_KIB = 16 * 1024  # of each connection; SQLite's own 2 MiB are little for the indexes of a million rows
 _TABLES = (
     "narratives",
     "aliases",
@@ -103,19 +105,20 @@ class Store:
         )
         connection.row_factory = sqlite3.Row
         connection.execute("PRAGMA foreign_keys = 1")
+        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         return connection
 
     def _usable(self) -> sqlite3.Connection | None:
-        """The file as it is there, if it is of this version and whole."""
+        """The file as it is there, if it is of this version; any other goes."""
         if not self.path.exists():
             return None
-        connection = self._connect()
         try:
-            if connection.execute("PRAGMA user_version").fetchone()[0] == _VERSION:
-                return connection
+            with contextlib.closing(sqlite3.connect(self.path)) as probe:
+                version = probe.execute("PRAGMA user_version").fetchone()[0]
         except sqlite3.DatabaseError:  # no database, or not one any more
-            pass
-        connection.close()
+            version = None
+        if version == _VERSION:
+            return self._connect()
         for suffix in ("", "-wal", "-shm"):
             self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
         return None

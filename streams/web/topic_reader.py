@@ -64,7 +64,9 @@ class TopicReader(Thread):
                 self._progress.trouble(str(error))
                 self._ending.wait(_PAUSE_SECONDS)
             except Exception as error:
-                self._progress.trouble(f"reading has stopped: {type(error).__name__}: {error}")
+                self._progress.died(
+                    f"reading has ended: {type(error).__name__}: {error} ({self._store.path})"
+                )
                 raise
 
     def _read(self) -> None:

@@ -175,7 +175,10 @@ def test_the_page_shows_what_a_replay_found(tmp_path: Path) -> None:
                 == one["mentions"]
             )
         assert page.get("/api/v1/watches")[1][0]["name"] == "rachat"
-        assert page.end(signal.SIGTERM) == 0
+        # An open page does not keep it from ending.
+        with urllib.request.urlopen(f"{page.address}/live?shown=0", timeout=5) as updates:  # noqa: S310 - loopback
+            assert updates.readline() == b"retry: 3000\n"
+            assert page.end(signal.SIGTERM) == 0
     assert "Traceback" not in (tmp_path / "log").read_text()
 
 

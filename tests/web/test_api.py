@@ -9,8 +9,11 @@ import pytest
 
 from models.outcome import Stance
 from streams.results import MergedNarrative
+from streams.settings import Settings
+from streams.web.app import create_app
 from streams.web.intake import take_match, take_narrative
 from streams.web.lines import MatchLine
+from streams.web.progress import Progress
 from streams.web.store import Store
 from tests.web.records import HOSTILE, HOUR, NOW, event, fill, mention, mentions, narrative
 
@@ -126,10 +129,20 @@ async def test_watches(filled: Store, client: httpx.AsyncClient) -> None:
     assert "/watches/rachat%20d%C3%A9guis%C3%A9%2F%C3%A9%3F" in tree.text
 
 
-async def test_health(client: httpx.AsyncClient) -> None:
-    for address in ("/health", "/ready"):
-        answer = await client.get(address)
-        assert (answer.status_code, answer.json()["status"]) == (200, "pass")
+async def test_health(store: Store) -> None:
+    progress = Progress("a test")
+    app = create_app(store, Settings(), progress)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
+
+        async def statuses() -> list[int]:
+            return [(await client.get(address)).status_code for address in ("/health", "/ready")]
+
+        assert await statuses() == [200, 200]
+        progress.trouble("the broker is away")  # a restart would not help
+        assert await statuses() == [200, 503]
+        progress.died("no space left")
+        assert await statuses() == [503, 503]
+        assert (await client.get("/health")).json()["reasons"] == ["no space left"]
 
 
 async def test_exports_hold_all_mentions(filled: Store, client: httpx.AsyncClient) -> None:

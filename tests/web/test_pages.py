@@ -49,7 +49,11 @@ def filled(store: Store) -> Store:
             narrative("n4", state=State.FADED, last_seen=NOW - timedelta(days=5), keywords=[]),
         ],
         [*mentions(3, "n1"), *mentions(5, "n2", stance=Stance.REBUTS), mention("c9", "n3", at=NOW)],
-        [event("emerged", "n1"), event("spiking", "n3", trigger={"surprise": 5.25}), event("faded", "n4")],
+        [
+            event("emerged", "n1"),
+            event("spiking", "n3", trigger={"surprise": 5.25}, at=NOW - HOUR),
+            event("emerged", "n2", kind="campaign", at=NOW),
+        ],
     )
     return store
 
@@ -73,7 +77,7 @@ async def test_the_overview_shows_what_is_new_and_what_spikes(
         "mentions in 24 h": "9 0 the day before",
     }
     assert texts(tree, "#as-of") == ["As of 27 Nov 2026, 12:00 UTC"]
-    assert texts(tree, "#events .event-type") == ["Faded", "Spiking", "Emerged"]
+    assert texts(tree, "#events .event-type") == ["Emerged as a campaign", "Spiking", "Emerged"]
     assert set(texts(tree, ".badge")) == {"spiking", "new", "campaign", "faded"}
 
 
