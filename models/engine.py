@@ -59,7 +59,7 @@ from models.snapshot import (
     unpack,
 )
 from models.types import Claim, unpack_vectors
-from models.watches import Watch, best_match
+from models.watches import Lookout, Watch
 from models.window import Window
 
 __all__ = ["Engine"]
@@ -95,7 +95,7 @@ class Engine:
     ) -> None:
         self.desk = desk
         self.parameters = parameters or Parameters()
-        self.watches = watches
+        self._lookout = Lookout(watches)
         self._representation = Representation(dimensions, background)
         self._centroids = Centroids(
             self._representation.dimensions, self.parameters.idle_factor, self.parameters.doubt
@@ -142,6 +142,15 @@ class Engine:
             self._seen.put(key, DELETED, self._clock.now_ms or 0, version or 0)
             self._outcome.deleted += 1
         return self._hand_out()
+
+    @property
+    def watches(self) -> Sequence[Watch]:
+        """What is looked for. To set it has an effect on claims that come later, and on nothing else."""
+        return self._lookout.watches
+
+    @watches.setter
+    def watches(self, watches: Sequence[Watch]) -> None:
+        self._lookout = Lookout(watches)
 
     def narratives(self) -> list[NarrativeView]:
         """The narratives in hot state, by the time they emerged."""
@@ -213,7 +222,8 @@ class Engine:
         uid, similarity = self._centroids.nearest(row, gains, threshold)
         joins = similarity >= threshold
         member = member.at_similarity(similarity if joins else 0.0)
-        self._window.append(member, vector, found, uid if joins else HELD_BACK)
+        matched = msgspec.structs.replace(member, matches=self._matched(claim))
+        self._window.append(matched, vector, found, uid if joins else HELD_BACK)
         self._unreviewed += 1
         self._unrevised += 1
         narrative = self._narratives[uid] if joins else None
@@ -223,7 +233,9 @@ class Engine:
             self._take_in(narrative, member, now, at, retroactive=False)
         else:
             self._assign(member, None)
-        self._watch(claim, narrative, at)
+        for match in _matches(matched, None if narrative is None else narrative.narrative_id):
+            self._outcome.matches.append(match)
+            self._outcome.match_news.append(match)
 
     def _judged(self, member: Member, vector: NDArray[np.float32]) -> Member:
         if self._judge is None or not is_prose(member.text, member.language):
@@ -253,6 +265,7 @@ class Engine:
             self._label(narrative)
 
     def _assign(self, member: Member, narrative_id: str | None) -> None:
+        self._outcome.match_news += _matches(member, narrative_id, retroactive=True)
         self._outcome.assignments.append(
             Assignment(
                 source=member.source,
@@ -412,7 +425,8 @@ class Engine:
             if owners[place] != HELD_BACK:
                 left.setdefault(owners[place], []).append(place)
             owners[place] = HELD_BACK
-            self._assign(members[place].at_similarity(0.0), None)
+            self._assign(msgspec.structs.replace(members[place], similarity=0.0, matches={}), None)
+        self._withdraw_matches(source, comment_id, [members[place] for place in places])
         for uid, own in left.items():
             self._take_out(uid, own)
         self._window.drop(set(places))
@@ -422,6 +436,25 @@ class Engine:
                 self._outcome.mentions.append(msgspec.structs.replace(bare, withdrawn=True))
                 self._changed[narrative.uid] = None
                 self._label(narrative)
+
+    def _withdraw_matches(self, source: str, comment_id: str, members: Sequence[Member]) -> None:
+        """What a comment that has left the window matched is not known: it may have been anything."""
+        is_new = self._seen.digest(key_of(source, comment_id)) is None
+        unknown = () if members or is_new else (watch.name for watch in self.watches)
+        for name in dict.fromkeys([*(name for member in members for name in member.matches), *unknown]):
+            self._outcome.match_news.append(
+                WatchMatch(
+                    watch=name,
+                    source=source,
+                    comment_id=comment_id,
+                    n=-1,
+                    text="",
+                    similarity=0.0,
+                    narrative_id=None,
+                    at=instant(self._clock.now_ms or 0),
+                    withdrawn=True,
+                )
+            )
 
     def _unite(self, uids: list[int], at: int) -> int:
         """Merge narratives that have become one; the oldest keeps its identity."""
@@ -550,26 +583,11 @@ class Engine:
         narrative.quotes = [member.quote() for member in found.quotes]
         narrative.labelled_mentions = narrative.mentions
 
-    def _watch(self, claim: Claim, narrative: Narrative | None, at: int) -> None:
+    def _matched(self, claim: Claim) -> dict[str, float]:
         if not self.watches:
-            return
+            return {}
         vectors = unpack_vectors([claim.vector, *claim.sentences])
-        for watch in self.watches:
-            similarity = best_match(watch, self._representation.means, claim.text, claim.language, vectors)
-            if similarity < watch.threshold:
-                continue
-            self._outcome.matches.append(
-                WatchMatch(
-                    watch=watch.name,
-                    source=claim.source,
-                    comment_id=claim.comment_id,
-                    n=claim.n,
-                    text=claim.text,
-                    similarity=similarity,
-                    narrative_id=None if narrative is None else narrative.narrative_id,
-                    at=instant(at),
-                )
-            )
+        return self._lookout.matches(self._representation.means, claim.text, claim.language, vectors)
 
     # -- forgetting ----------------------------------------------------------------------------------------
 
@@ -730,3 +748,24 @@ def _mention(narrative_id: str, member: Member, *, retroactive: bool) -> Mention
         stance=member.stance,
         permalink=member.permalink,
     )
+
+
+def _matches(member: Member, narrative_id: str | None, *, retroactive: bool = False) -> list[WatchMatch]:
+    return [
+        WatchMatch(
+            watch=watch,
+            source=member.source,
+            comment_id=member.comment_id,
+            n=member.n,
+            text=member.text,
+            similarity=similarity,
+            narrative_id=narrative_id,
+            at=instant(member.at_ms),
+            author=member.author,
+            thread=member.thread,
+            language=member.language,
+            permalink=member.permalink,
+            retroactive=retroactive,
+        )
+        for watch, similarity in member.matches.items()
+    ]

@@ -55,6 +55,7 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     substance: float = 0.0  # what it adds to its similarity to anything
     stance: Stance | None = None  # None: not judged
     permalink: str = ""
+    matches: dict[str, float] = {}  # watches that it matched when it was new, and how similar it was
 
     @property
     def thread_key(self) -> str:

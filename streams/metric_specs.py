@@ -41,7 +41,7 @@ LABEL_BOUNDS: Mapping[str, str] = {
     "topic": "the topics of narrawatch",
     "type": "a fixed set",
     "version": "one for each process",
-    "watch": "the watches of the settings, at most 200",
+    "watch": "the watches in use, at most 200; series of those that were removed go",
 }
 
 # From one text on a warm model to a full batch on a slow machine.
@@ -141,6 +141,7 @@ WATCH_MATCHES = MetricSpec(
     "Claims that match a watch.",
     ("desk", "watch"),
 )
+WATCHES = MetricSpec("narrawatch_watches", "gauge", "watches", "Watches that this worker looks for.")
 LABEL_REFINEMENTS = MetricSpec(
     "narrawatch_label_refinements_total",
     "counter",
@@ -182,6 +183,7 @@ METRICS: tuple[MetricSpec, ...] = (
     NARRATIVE,
     EVENTS,
     WATCH_MATCHES,
+    WATCHES,
     LABEL_REFINEMENTS,
     COMMENT_TO_METRIC,
     BUILD,

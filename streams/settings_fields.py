@@ -10,6 +10,7 @@ from typing import Annotated, Literal, Self
 import platformdirs
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     FilePath,
@@ -22,13 +23,27 @@ from pydantic import (
 from streams.comments import DESK_PATTERN
 from streams.web_fields import WebFields
 
-__all__ = ["Settings", "Watch"]
+__all__ = ["MAX_WATCHES", "Settings", "Watch"]
 
 _HOST_PORT = r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+):[0-9]{1,5}"
 _MIN_SECRET_CHARACTERS = 16
 
+MAX_WATCHES = 200
+
+
+def _one_line(value: object) -> object:
+    """Text with single spaces; nothing that moves a cursor, hides, or reverses the direction of writing."""
+    if not isinstance(value, str):
+        return value
+    line = " ".join(value.split())  # no-break spaces, too, which French typography is full of
+    if not line.isprintable():
+        raise ValueError("it holds characters that cannot be printed")
+    return line
+
+
 _Desk = Annotated[str, StringConstraints(pattern=DESK_PATTERN)]
-_Phrase = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=300)]
+_Name = Annotated[str, BeforeValidator(_one_line), StringConstraints(min_length=1, max_length=64)]
+_Phrase = Annotated[str, BeforeValidator(_one_line), StringConstraints(min_length=2, max_length=300)]
 
 
 class Watch(BaseModel):
@@ -36,16 +51,32 @@ class Watch(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[^\x00-\x1f\x7f]{1,64}$")] = (
-        Field(description="1 to 64 printable characters")
-    )
+    name: _Name = Field(description="1 to 64 printable characters")
     phrases: tuple[_Phrase, ...] = Field(
         min_length=1,
         max_length=20,
-        description="a list of 1 to 20 phrases of 2 to 300 characters, any language",
+        description="a list of 1 to 20 phrases of 2 to 300 printable characters, any language",
     )
     desk: _Desk | None = Field(
         default=None, description="a desk, or none for every desk (lower-case letters, digits, '-', '_')"
+    )
+    threshold_per_hour: int | None = Field(
+        default=None,
+        ge=1,
+        le=1_000_000,
+        description="1 to 1000000 matches in an hour from which it alerts, or none",
+    )
+    surprise: float | None = Field(
+        default=None,
+        gt=0,
+        le=300,
+        description="above 0 to 300 decades (3: a chance of one in a thousand) from which it alerts, or none",
+    )
+    similarity: float | None = Field(
+        default=None,
+        gt=0,
+        le=1,
+        description="above 0 to 1: how near to a phrase a claim must be, or none for the default",
     )
 
 
@@ -111,8 +142,8 @@ class Settings(WebFields):
     )
     watches: tuple[Watch, ...] = Field(
         default=(),
-        max_length=200,
-        description="up to 200 watches, each with name, phrases and optionally desk",
+        max_length=MAX_WATCHES,
+        description="up to 200 watches, each with name, phrases and optionally desk and thresholds",
     )
     sensitivity: Literal["low", "normal", "high"] = Field(default="normal", description="low, normal or high")
     lateness_seconds: float = Field(

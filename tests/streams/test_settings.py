@@ -64,6 +64,14 @@ def test_settings_alone_ignore_the_environment(monkeypatch: pytest.MonkeyPatch) 
         ({"kafka_ssl_cafile": "/no/such/file.pem"}, ("kafka_ssl_cafile", "existing PEM file")),
         ({"kafka_security_protocol": "SASL_SSL"}, ("kafka_sasl_username", "kafka_sasl_password")),
         ({"watches": [{"name": "a", "phrases": ["x y"]}] * 2}, ("watches", "same name")),
+        (
+            {"watches": [{"name": "a", "phrases": ["x y"], "threshold_per_hour": 0}]},
+            ("watches[0].threshold_per_hour", "1 to 1000000 matches"),
+        ),
+        (
+            {"watches": [{"name": "a", "phrases": ["x y"], "surprise": 0}]},
+            ("watches[0].surprise", "decades"),
+        ),
     ],
 )
 def test_a_bad_value_is_refused_with_its_name_and_what_is_allowed(
@@ -100,6 +108,7 @@ def test_watches_come_from_file_and_environment(tmp_path: Path, monkeypatch: pyt
     config = write(tmp_path, "[[watches]]\nname = 'rachat'\nphrases = ['rachat déguisé']\ndesk = 'fr'\n")
     (watch,) = load_settings(config).watches
     assert (watch.name, watch.phrases, watch.desk) == ("rachat", ("rachat déguisé",), "fr")
+    assert (watch.threshold_per_hour, watch.surprise, watch.similarity) == (None, None, None)
     monkeypatch.setenv("NARRAWATCH_WATCHES", '[{"name": "other", "phrases": ["a claim"]}]')
     assert load_settings(config).watches[0].name == "other"
     monkeypatch.setenv("NARRAWATCH_WATCHES", "[")
