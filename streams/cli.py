@@ -22,6 +22,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "replay": "Find the narratives in files of comments.",
     "ingest": "Send comments from files to Kafka.",
     "worker": "Read comments from Kafka, find narratives.",
+    "web": "Serve the page with the narratives and their quotes.",
     "topics": "Make the topics on the broker, and list them.",
     "watches": "Say what to look for; see what a phrase would match.",
     "dead-letters": "See what was put aside, send it again, or give it up.",

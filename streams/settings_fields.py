@@ -26,11 +26,12 @@ from streams.alert_fields import AlertFields
 from streams.comments import DESK_PATTERN
 from streams.grafana_fields import GrafanaFields
 from streams.notify_fields import NotifyFields
+from streams.web_fields import WebFields
 
 __all__ = ["MAX_WATCHES", "Settings", "Watch"]
 
 _HOST_PORT = r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+):[0-9]{1,5}"
-_MIN_AUTHOR_KEY_CHARACTERS = 16
+_MIN_SECRET_CHARACTERS = 16
 
 MAX_WATCHES = 200
 
@@ -84,7 +85,7 @@ class Watch(BaseModel):
     )
 
 
-class Settings(AlertFields, GrafanaFields, NotifyFields):
+class Settings(AlertFields, GrafanaFields, NotifyFields, WebFields):
     """All settings. Build it with `streams.settings.load_settings`, which reports errors as one line.
 
     `Settings(...)` itself takes only its arguments and the defaults, and raises pydantic's ValidationError.
@@ -263,10 +264,10 @@ class Settings(AlertFields, GrafanaFields, NotifyFields):
     def _expand_home(cls, value: Path) -> Path:
         return value.expanduser()
 
-    @field_validator("author_key")
+    @field_validator("author_key", "web_token")
     @classmethod
     def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and len(value.get_secret_value()) < _MIN_AUTHOR_KEY_CHARACTERS:
+        if value is not None and len(value.get_secret_value()) < _MIN_SECRET_CHARACTERS:
             raise ValueError("too short")
         return value
 
