@@ -142,4 +142,5 @@ def _stats(view: NarrativeView) -> NarrativeStats:
         copies=view.copies,
         emerged_seconds=view.emerged_at.timestamp(),
         last_seen_seconds=view.last_seen.timestamp(),
+        unjudged=0 if view.supporting is None else view.mentions - view.supporting - (view.rebutting or 0),
     )

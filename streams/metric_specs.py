@@ -7,7 +7,7 @@ it begins with `narrawatch_` and ends with its unit, with `_total` for a counter
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
-__all__ = ["LABEL_BOUNDS", "METRICS", "MetricSpec"]
+__all__ = ["LABEL_BOUNDS", "METRICS", "NOTIFY_METRICS", "MetricSpec"]
 
 Kind = Literal["counter", "gauge", "histogram", "info"]
 
@@ -36,13 +36,14 @@ LABEL_BOUNDS: Mapping[str, str] = {
     "outcome": "a fixed set, RefinementOutcome",
     "partition": "partitions assigned to this worker; series of others are removed",
     "reason": "a fixed set, RejectReason",
+    "receiver": "the receivers of the settings, at most 50",
     "source": "the first 50 sources of each desk, all others as '_other'",
     "stance": "supports, rebuts, unjudged",
     "state": "a fixed set",
     "topic": "the topics of narrawatch",
     "type": "a fixed set",
     "version": "one for each process",
-    "watch": "the watches of the settings, at most 200",
+    "watch": "the watches in use, at most 200; series of those that were removed go",
     "window": "15m, 1h, 6h, 24h",
 }
 
@@ -236,6 +237,7 @@ WATCH_EXPECTED = MetricSpec(
     "Matches that were to be expected within a window that ends now.",
     ("desk", "watch", "window"),
 )
+WATCHES = MetricSpec("narrawatch_watches", "gauge", "watches", "Watches that this worker looks for.")
 LABEL_REFINEMENTS = MetricSpec(
     "narrawatch_label_refinements_total",
     "counter",
@@ -257,6 +259,13 @@ MODEL = MetricSpec(
     "info",
     "The embedding model that runs, and where it comes from. Always 1.",
     ("model", "origin"),
+)
+
+WORKER_READY = MetricSpec(
+    "narrawatch_worker_ready",
+    "gauge",
+    "ready",
+    "Whether a comment that arrives now would be dealt with: 1 or 0, as the page /ready says.",
 )
 
 METRICS: tuple[MetricSpec, ...] = (
@@ -290,8 +299,28 @@ METRICS: tuple[MetricSpec, ...] = (
     WATCH_SURPRISE,
     WATCH_OBSERVED,
     WATCH_EXPECTED,
+    WATCHES,
     LABEL_REFINEMENTS,
     COMMENT_TO_METRIC,
     BUILD,
     MODEL,
+    WORKER_READY,
 )
+
+NOTIFICATIONS = MetricSpec(
+    "narrawatch_notifications_total",
+    "counter",
+    "notifications",
+    "Notifications by receiver and what became of them.",
+    ("receiver", "outcome"),
+)
+NOTIFICATION = MetricSpec(
+    "narrawatch_notification_seconds",
+    "histogram",
+    "seconds",
+    "Time to deliver a notification, with all attempts.",
+    ("receiver",),
+    buckets=_DELAY_SECONDS,
+)
+# What `narrawatch notify` shows, a process of its own.
+NOTIFY_METRICS: tuple[MetricSpec, ...] = (NOTIFICATIONS, NOTIFICATION)

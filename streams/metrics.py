@@ -5,7 +5,7 @@
 not meet.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -61,10 +61,13 @@ class Metrics:
         self._source_last = _gauge(specs.SOURCE_LAST_COMMENT, registry)
         self._events = _counter(specs.EVENTS, registry)
         self._watch_matches = _counter(specs.WATCH_MATCHES, registry)
+        self._watches = _gauge(specs.WATCHES, registry)
+        self._watch_names: frozenset[str] = frozenset()
         self._label_refinements = _counter(specs.LABEL_REFINEMENTS, registry)
         self._delay = _histogram(specs.COMMENT_TO_METRIC, registry)
         self._build = _gauge(specs.BUILD, registry)
         self._model = _gauge(specs.MODEL, registry)
+        self._ready = _gauge(specs.WORKER_READY, registry)
         self.of_narratives = {spec: _gauge(spec, registry) for spec in _OF_NARRATIVES}
         self.of_watches = {spec: _gauge(spec, registry) for spec in _OF_WATCHES}
         self.narrative_info = _gauge(specs.NARRATIVE, registry)
@@ -178,6 +181,13 @@ class Metrics:
         """A claim matches a watch."""
         self._watch_matches.labels(desk=self.desk(desk), watch=watch).inc()
 
+    def watches(self, names: Collection[str]) -> None:
+        """These are looked for now; the series of others go."""
+        self._watches.set(len(names))
+        for gone in self._watch_names.difference(names):
+            self._watch_matches.remove_by_labels({"watch": gone})
+        self._watch_names = frozenset(names)
+
     def label_refinement(self, outcome: RefinementOutcome) -> None:
         """A label was refined, or could not be."""
         self._label_refinements.labels(outcome=outcome.value).inc()
@@ -185,6 +195,10 @@ class Metrics:
     def delay(self, seconds: float) -> None:
         """A comment that arrived so long ago has just been counted."""
         self._delay.observe(max(0.0, seconds))  # clocks of broker and worker differ
+
+    def follow_readiness(self, is_ready: Callable[[], bool]) -> None:
+        """Ask this, from any thread, whenever metrics are read: a worker that hangs sets no gauge."""
+        self._ready.set_function(lambda: float(is_ready()))
 
     def build(self, version: str) -> None:
         """Which version runs."""

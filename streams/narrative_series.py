@@ -17,7 +17,7 @@ from streams.metrics import OTHER_DESK, Metrics
 __all__ = ["MAX_LABEL_CHARACTERS", "NarrativeSeries", "NarrativeStats", "WatchSeries", "clean_label"]
 
 MAX_LABEL_CHARACTERS = 120
-_STANCES = ("supports", "rebuts")
+_STANCES = ("supports", "rebuts", "unjudged")
 
 
 class NarrativeStats(NamedTuple):
@@ -34,6 +34,12 @@ class NarrativeStats(NamedTuple):
     copies: int
     emerged_seconds: float  # since 1970, as the next
     last_seen_seconds: float
+    unjudged: int = 0  # mentions of neither stance
+
+    @property
+    def mentions(self) -> int:
+        """All of them."""
+        return self.supporting + self.rebutting + self.unjudged
 
 
 class NarrativeSeries:
@@ -53,9 +59,7 @@ class NarrativeSeries:
         """
         if self._metrics.desk(desk) == OTHER_DESK:
             return
-        best = heapq.nsmallest(
-            self._top, living, key=lambda one: (-one.supporting - one.rebutting, one.narrative_id)
-        )
+        best = heapq.nsmallest(self._top, living, key=lambda one: (-one.mentions, one.narrative_id))
         now = {one.narrative_id: one for one in best}
         before = self._shown.get(desk, {})
         for narrative_id, old in before.items():
@@ -91,7 +95,7 @@ class NarrativeSeries:
 
     def _set(self, desk: str, one: NarrativeStats) -> None:
         mentions = self._gauges[specs.NARRATIVE_MENTIONS]
-        for stance, count in zip(_STANCES, (one.supporting, one.rebutting), strict=True):
+        for stance, count in zip(_STANCES, (one.supporting, one.rebutting, one.unjudged), strict=True):
             mentions.labels(desk, one.narrative_id, stance).set(count)
         for spec, value in (
             (specs.NARRATIVE_AUTHORS, one.authors),

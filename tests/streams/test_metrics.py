@@ -128,12 +128,14 @@ def stats(narrative_id: str, supporting: int, label: str = "label", rebutting: i
 
 def test_only_the_most_mentioned_narratives_are_shown(registry: CollectorRegistry) -> None:
     series = NarrativeSeries(Metrics(registry), top=2)
-    series.show("fr", [stats("n1", 5), stats("n2", 1, rebutting=9), stats("n3", 5)])
+    series.show("fr", [stats("n1", 5), stats("n2", 1, rebutting=5)._replace(unjudged=4), stats("n3", 5)])
     assert samples(registry, "narrawatch_narrative_mentions") == {
         ("fr", "n1", "supports"): 5,
         ("fr", "n1", "rebuts"): 0,
+        ("fr", "n1", "unjudged"): 0,
         ("fr", "n2", "supports"): 1,
-        ("fr", "n2", "rebuts"): 9,
+        ("fr", "n2", "rebuts"): 5,
+        ("fr", "n2", "unjudged"): 4,
     }
     series.show("fr", [stats("n1", 5), stats("n3", 6)])  # n2 faded
     shown = {key[1] for key in samples(registry, "narrawatch_narrative_mentions")}
@@ -150,7 +152,7 @@ def test_a_refined_label_replaces_the_old_one(registry: CollectorRegistry) -> No
     series.show("en", [stats("n1", 2)])
     series.retire_desk("fr")
     series.retire_desk("never shown")
-    assert [key[0] for key in samples(registry, "narrawatch_narrative_mentions")] == ["en", "en"]
+    assert [key[0] for key in samples(registry, "narrawatch_narrative_mentions")] == ["en"] * 3
 
 
 def reading(surprise: float) -> Reading:
@@ -168,7 +170,7 @@ def test_a_hundred_thousand_narratives_leave_no_more_series_than_are_shown(
         series.read("fr", {one.narrative_id: reading(step) for one in living})
         if step % 850 == 0:
             assert len(samples(registry, "narrawatch_narrative_info")) == 10
-    of_one = {"narrawatch_narrative_mentions": 2, "narrawatch_narrative_observed_mentions": len(WINDOWS)}
+    of_one = {"narrawatch_narrative_mentions": 3, "narrawatch_narrative_observed_mentions": len(WINDOWS)}
     of_one["narrawatch_narrative_expected_mentions"] = len(WINDOWS)
     for spec in METRICS:
         if "narrative_id" in spec.labels:
