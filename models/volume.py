@@ -30,10 +30,10 @@ _SHRINK_HOUR = 2.0
 _SHRINK_DAY = 12.0
 _SHRINK_WEEK = 4.0
 _FIRST_RATE, _FIRST_HOURS = 20.0, 1.0  # comments an hour, and how many hours of them a new desk begins with
-# Comments that have to be in excess before a window counts as busier than its hour of the week, and at most
-# by how much: one story that fills a desk does not make all others more frequent.
-_DOUBT_COMMENTS = 20.0
-_BUSIEST = 4.0
+# Comments that have to be in excess before a time counts as busier than its hour of the week, and at most by
+# how much: nothing can hide a narrative for good.
+_DOUBT_COMMENTS = 10.0
+_BUSIEST = 10.0
 _MOST = 2.0  # times what was expected, and the comments above: as much as one hour changes the profile by
 
 Floats = NDArray[np.float64]
@@ -83,16 +83,18 @@ class Volume:
             self._profile(self._profiled)
         self._open(now)
 
-    def length(self, start_ms: int, end_ms: int, own: int = 0) -> float:
-        """Ordinary hours between two times, the first at most `RECENT_HOURS` ago, and more if they are busy.
+    def busyness(self, start_ms: int, end_ms: int, own: int = 0) -> float:
+        """How many times as much is said as in these hours of a week usually, from 1 up.
 
-        own: comments of the series itself, which do not make a time busier for it.
+        The first time is at most `RECENT_HOURS` ago; at least an hour is looked at. own: comments of the
+        series itself, which do not make a time busier for it.
         """
+        start_ms = min(start_ms, end_ms - HOUR_MS)
         expected = self._expected(end_ms) - self._expected(start_ms)
         first, last = start_ms // BIN_MS, min((end_ms - 1) // BIN_MS, self._newest)
         heard = self._sum(first, last + 1) - own
         busier = (heard + _DOUBT_COMMENTS) / (expected + _DOUBT_COMMENTS)
-        return expected / self._level * min(max(busier, 1.0), _BUSIEST)
+        return min(max(busier, 1.0), _BUSIEST)
 
     def usual(self, start_ms: int, end_ms: int) -> float:
         """Ordinary hours between two times, by the hours of the week alone, however long ago."""

@@ -20,7 +20,7 @@ __all__ = [
 HOUR, DAY = 3_600.0, 86_400.0
 BIN_SECONDS = 300.0
 WARM_UP_DAYS = 14  # of which methods know, and are not judged by
-_COMMENTS_PER_HOUR = 60.0
+_COMMENTS_PER_HOUR = 60.0  # or ten times the mentions of a series
 _BURST_MENTIONS = 6
 GAMMA_SHAPE = 2.0  # of the factor of each hour of an overdispersed series: variance = mean + mean² / 2
 # A story that everybody talks of comes so often, and goes; at every other desk it is all in other series.
@@ -85,10 +85,11 @@ def _stories(rng: np.random.Generator, hours: int) -> Times:
     return factors
 
 
-def _comments(rng: np.random.Generator, stories: Times, end: float) -> NDArray[np.int64]:
+def _comments(rng: np.random.Generator, rate: float, stories: Times, end: float) -> NDArray[np.int64]:
     """Of each bin."""
     bins = np.arange(0, end, BIN_SECONDS)
-    means = _COMMENTS_PER_HOUR * BIN_SECONDS / HOUR * season(bins) * stories[(bins // HOUR).astype(int)]
+    per_bin = max(_COMMENTS_PER_HOUR, 10 * rate) * BIN_SECONDS / HOUR
+    means = per_bin * season(bins) * stories[(bins // HOUR).astype(int)]
     return np.asarray(rng.poisson(means))
 
 
@@ -104,7 +105,7 @@ def made_desk(seed: int, *, rate: float, count: int, days: int, gamma: bool, kin
     stories = _stories(rng, (WARM_UP_DAYS + days) * 24)
     pace = _Pace(rate, stories if seed % 2 else np.ones_like(stories), gamma)
     series = [_series(rng, pace, (judged_from, end), kind) for _ in range(count)]
-    return Desk(_comments(rng, stories, end), series, judged_from, end)
+    return Desk(_comments(rng, rate, stories, end), series, judged_from, end)
 
 
 def _series(rng: np.random.Generator, pace: _Pace, judged: tuple[float, float], kind: str) -> Series:

@@ -84,7 +84,8 @@ def test_the_log_ratio_is_that_of_the_chances() -> None:
 
 
 def test_an_ordinary_hour_is_an_hour_of_a_steady_desk() -> None:
-    assert volume().length(NOW_MS - HOUR_MS, NOW_MS) == pytest.approx(1.0, rel=0.05)
+    assert volume().busyness(NOW_MS - HOUR_MS, NOW_MS) == pytest.approx(1.0, rel=0.05)
+    assert volume().usual(NOW_MS - HOUR_MS, NOW_MS) == pytest.approx(1.0, rel=0.05)
     assert volume().usual(NOW_MS - 100 * HOUR_MS, NOW_MS) == pytest.approx(100.0, rel=0.05)
 
 
@@ -99,13 +100,13 @@ def test_hours_of_the_week_are_learned() -> None:
     assert seasonal.usual(end, end + 168 * HOUR_MS) == pytest.approx(168, rel=0.02)
 
 
-def test_a_busy_desk_has_longer_hours_and_a_series_does_not_make_it_busy_by_itself() -> None:
+def test_a_busy_desk_is_told_and_a_series_does_not_make_it_busy_by_itself() -> None:
     busy = volume()
     for minute in range(60):
         busy.count(NOW_MS + minute * MINUTE_MS, 4)
     hour = (NOW_MS, NOW_MS + HOUR_MS)
-    assert 2.5 < busy.length(*hour) <= 4.0
-    assert busy.length(*hour, own=180) == pytest.approx(volume().length(*hour), rel=0.05)
+    assert 3.0 < busy.busyness(*hour) <= 4.0
+    assert busy.busyness(*hour, own=180) == pytest.approx(1.0, rel=0.05)
     assert busy.usual(*hour) == pytest.approx(1.0, rel=0.05)
 
 
