@@ -194,11 +194,14 @@ class MentionPage(BaseModel):
 
 
 class Watch(BaseModel):
-    """A watch of the settings or of what was found, with its matches."""
+    """A watch with its matches. Thresholds: from which it alerts; null where it does not, or is not known."""
 
     name: str
-    desk: str | None
-    phrases: list[str]
+    desk: str | None = None
+    phrases: list[str] = []
+    similarity: float | None = None
+    threshold_per_hour: int | None = None
+    surprise: float | None = None
     matches: int
     last_day: int
     week: list[int]  # matches in the last seven days, by six hours, oldest first
@@ -216,6 +219,9 @@ class WatchMatch(BaseModel):
     at: datetime
     narrative_id: str | None
     label: str | None
+    thread: str = ""
+    author: str = ""  # a keyed hash
+    language: str = ""
     permalink: str = ""
 
 
