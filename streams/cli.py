@@ -28,6 +28,9 @@ COMMANDS: Final[Mapping[str, str]] = {
     "dead-letters": "See what was put aside, send it again, or give it up.",
     "broker": "Run a broker for trying out, or Apache Kafka.",
     "models": "List, build and check embedding models.",
+    "alerts": "Make alerting rules for Prometheus.",
+    "notify": "Send notifications to webhooks.",
+    "dashboards": "Make Grafana dashboards, and bring them to Grafana.",
     "doctor": "Check that all that is needed is there.",
 }
 _INTERRUPTED = 130  # 128 + SIGINT, as shells have it

@@ -1,7 +1,9 @@
 """Every setting of narrawatch as one typed, frozen object.
 
 The description of a field says what is allowed: it is what an error prints and what the documentation
-lists. `streams.settings` reads the values; `streams.connection` hands those of Kafka to its clients.
+lists. Those of alerting rules and of notifications are in `streams.alert_fields` and
+`streams.notify_fields`. `streams.settings` reads the values;
+`streams.connection` hands those of Kafka to its clients.
 """
 
 from pathlib import Path
@@ -20,7 +22,10 @@ from pydantic import (
     model_validator,
 )
 
+from streams.alert_fields import AlertFields
 from streams.comments import DESK_PATTERN
+from streams.grafana_fields import GrafanaFields
+from streams.notify_fields import NotifyFields
 from streams.web_fields import WebFields
 
 __all__ = ["MAX_WATCHES", "Settings", "Watch"]
@@ -80,7 +85,7 @@ class Watch(BaseModel):
     )
 
 
-class Settings(WebFields):
+class Settings(AlertFields, GrafanaFields, NotifyFields, WebFields):
     """All settings. Build it with `streams.settings.load_settings`, which reports errors as one line.
 
     `Settings(...)` itself takes only its arguments and the defaults, and raises pydantic's ValidationError.
