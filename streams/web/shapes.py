@@ -59,6 +59,7 @@ class Summary(BaseModel):
     plain_label: str | None = None
     keywords: list[str]
     representative: str
+    said: str | None = None  # in a search: the newest of its mentions that holds the words
     state: str
     kind: str
     is_new: bool  # it emerged within the last day of the stream
