@@ -222,7 +222,7 @@ class Engine:
         uid, similarity = self._centroids.nearest(row, gains, threshold)
         joins = similarity >= threshold
         member = member.at_similarity(similarity if joins else 0.0)
-        matched = msgspec.structs.replace(member, matches=self._matched(claim))
+        matched = msgspec.structs.replace(member, matches=self._matched(claim, member.substance))
         self._window.append(matched, vector, found, uid if joins else HELD_BACK)
         self._unreviewed += 1
         self._unrevised += 1
@@ -583,11 +583,11 @@ class Engine:
         narrative.quotes = [member.quote() for member in found.quotes]
         narrative.labelled_mentions = narrative.mentions
 
-    def _matched(self, claim: Claim) -> dict[str, float]:
+    def _matched(self, claim: Claim, substance: float) -> dict[str, float]:
         if not self.watches:
             return {}
         vectors = unpack_vectors([claim.vector, *claim.sentences])
-        return self._lookout.matches(self._representation.means, claim.text, claim.language, vectors)
+        return self._lookout.matches(self._representation, claim.text, claim.language, vectors, substance)
 
     # -- forgetting ----------------------------------------------------------------------------------------
 

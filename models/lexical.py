@@ -139,14 +139,15 @@ class LexicalView:
         """Vectors of n texts (at least one) by today's frequencies: (n, LEXICAL_DIMENSIONS), unit or zero."""
         ends = np.cumsum([len(text.slots) for text in texts])
         weights = np.concatenate([text.weights for text in texts])
-        weights = weights * self._salience(np.concatenate([text.slots for text in texts]))
+        weights = weights * self.salience(np.concatenate([text.slots for text in texts]))
         return _spread(ends, np.concatenate([text.buckets for text in texts]), weights)
 
     def rarity(self, tokens: list[str]) -> NDArray[np.float64]:
         """Inverse document frequency of folded words, natural logarithm, at least 0."""
         return self._idf(_slots(word_hashes(tokens)))
 
-    def _salience(self, slots: NDArray[np.int32]) -> NDArray[np.float64]:
+    def salience(self, slots: NDArray[np.int32]) -> NDArray[np.float64]:
+        """What the terms of these slots weigh today, at least 0."""
         # A term that nobody else has used yet can join nothing: it only dilutes those that can.
         once = self.frequencies[slots] <= 1
         return np.where(once, UNREPEATED_WEIGHT, 1.0) * self._idf(slots)
