@@ -31,6 +31,7 @@ _PAGE = Path(__file__).resolve().parents[2] / "docs" / "watches.md"
 _THRESHOLDS = (0.18, 0.20, 0.22, 0.24, 0.26, 0.28, 0.30)
 _LEAST_COMMENTS = 5  # a narrative that fewer make says nothing about shares
 _CHOSEN_ON = ("i", "j", "k", "l", "m", "n")
+_CHECKED_ON = ("o", "p", "a", "b", "c")  # the five others would take as long again
 
 _INTRODUCTION = """\
 # How well watches find what they watch for
@@ -98,8 +99,8 @@ def main(*, worlds: Sequence[str]) -> None:
         "worlds i to n, their claims as sentences": [
             one for one in _worlds() if one.stream.name in _CHOSEN_ON
         ],
-        "other worlds, their claims as sentences": [
-            one for one in _worlds() if one.stream.name not in _CHOSEN_ON
+        "worlds o, p, a to c, their claims as sentences": [
+            one for one in _worlds() if one.stream.name in _CHECKED_ON
         ],
         "tech-comments, their claims as sentences": list(_tech(titles=True)),
         "tech-comments, short phrases": list(_tech(titles=False)),
