@@ -12,7 +12,7 @@ window are grouped anew, and move where they belong. See `models.linkage` for th
 """
 
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import NamedTuple
 
 import msgspec
@@ -32,6 +32,7 @@ from models.outcome import (
     Assignment,
     Event,
     EventType,
+    Made,
     Mention,
     NarrativeView,
     Outcome,
@@ -43,6 +44,7 @@ from models.outcome import (
 from models.parameters import Parameters
 from models.parts import Parts
 from models.prose import is_prose
+from models.readings import Readings
 from models.representation import Representation
 from models.revision import homes, main_owner
 from models.seen import DELETED, SeenChunk, SeenComments
@@ -58,6 +60,8 @@ from models.snapshot import (
     pack,
     unpack,
 )
+from models.spikes import SpikeParameters
+from models.spiking import Spiking
 from models.types import Claim, unpack_vectors
 from models.watches import Lookout, Watch
 from models.window import Window
@@ -66,6 +70,8 @@ __all__ = ["Engine"]
 
 _HOUR_MS = 3_600_000
 _MINUTE_MS = 60_000
+_SECOND_MS = 1_000
+_HASTY_SHARE = 2  # of the window, that makes a review due in any case
 _MOST_CAUTION = 2.0  # of a young desk: this many times the threshold convinces it, too
 
 
@@ -110,6 +116,7 @@ class Engine:
         self._founded: dict[int, int] = {}  # rank of a claim of the window to the narratives it founded
         self._seen = SeenComments(self.parameters.remember_comments)
         self._clock = EventClock()
+        self._spiking = Spiking(SpikeParameters(min_authors=self.parameters.min_authors))
         self._swept_ms = self._reviewed_ms = self._revised_ms = 0
         self._unreviewed = self._unrevised = 0
         self._outcome = Outcome()
@@ -157,6 +164,11 @@ class Engine:
         by_age = sorted(self._narratives.values(), key=lambda one: (one.emerged_ms, one.uid))
         return [one.view() for one in by_age]
 
+    def readings(self, narrative_ids: Set[str], now_ms: int) -> Readings:
+        """How unusual these narratives and all watches are at a time (epoch ms). Changes nothing."""
+        wanted = [one for one in self._narratives.values() if one.narrative_id in narrative_ids]
+        return self._spiking.readings(wanted, [watch.name for watch in self.watches], now_ms)
+
     @property
     def held_back(self) -> int:
         """How many claims of the window wait for corroboration."""
@@ -197,6 +209,9 @@ class Engine:
         now = self._clock.advance(first.created_at_ms, first.author or str(key))
         self._seen.put(key, digest, now, version or 0)
         at = now if first.created_at_ms is None else min(first.created_at_ms, now)
+        if known is None:
+            self._spiking.comment(at, now)
+        matches = len(self._outcome.matches)
         self._sweep(now)
         for claim in claims:
             if claim.vector:
@@ -205,6 +220,8 @@ class Engine:
                 self._assign(member_of(claim, at), None)
         if self._review_is_due(now):
             self._review(now, at)
+        self._spiking.matched(dict.fromkeys(one.watch for one in self._outcome.matches[matches:]), at, now)
+        self._tell_spikes(now, at)
 
     def _observe_claim(self, claim: Claim, now: int, at: int) -> None:
         vector = unpack_vectors([claim.vector])[0]
@@ -213,13 +230,12 @@ class Engine:
         self._representation.count(claim.language, vector, found)
         member = self._judged(member_of(claim, at), vector)
         self._context.count(thread, member.substance, now)
-        substance = np.array([member.substance], dtype=np.float32)
-        row = self._representation.rows([claim.language], vector[None, :], [found], substance)[0]
-        plain, inside = row[: len(vector)], self._context.inside([thread], row[None, :])[0]
-        gained = self._parts.gains(thread, plain, inside, self._context.worth(thread))
-        gains = {uid: gain / self._centroids.size(uid) for uid, gain in gained.items()}
+        row = self._representation.row(claim.language, vector, found, member.substance)
+        plain = row[: len(vector)]
+        inside = self._context.inside_one(thread, plain)
+        uids, gains = self._parts.gains(thread, plain, inside, self._context.worth(thread))
         threshold = self._threshold()
-        uid, similarity = self._centroids.nearest(row, gains, threshold)
+        uid, similarity = self._centroids.nearest(row, threshold, uids, gains)
         joins = similarity >= threshold
         member = member.at_similarity(similarity if joins else 0.0)
         matched = msgspec.structs.replace(member, matches=self._matched(claim, member.substance))
@@ -258,11 +274,11 @@ class Engine:
         if not counted:
             return
         self._outcome.mentions.append(_mention(narrative.narrative_id, member, retroactive=retroactive))
+        self._spiking.mentioned(narrative.uid)
+        self._outcome.made.append(Made(member.language, member.source, member.stance))
         if narrative.state is State.FADED:
             narrative.state = State.EMERGED
             self._tell(EventType.REVIVED, narrative, at, {"authors": float(len(narrative.authors))})
-        if narrative.mentions >= self.parameters.relabel_growth * narrative.labelled_mentions:
-            self._label(narrative)
 
     def _assign(self, member: Member, narrative_id: str | None) -> None:
         self._outcome.match_news += _matches(member, narrative_id, retroactive=True)
@@ -282,9 +298,15 @@ class Engine:
     def _review_is_due(self, now: int) -> bool:
         if self._unreviewed == 0:
             return False
-        enough = max(1, len(self._window) // self.parameters.reviews_per_window)
-        late = now - self._reviewed_ms >= self.parameters.review_minutes * _MINUTE_MS
-        return late or self._unreviewed >= enough
+        since_ms = now - self._reviewed_ms
+        if since_ms >= self.parameters.review_minutes * _MINUTE_MS:
+            return True
+        is_hasty = since_ms < self.parameters.review_seconds * _SECOND_MS and self._window_is_full()
+        share = _HASTY_SHARE if is_hasty else self.parameters.reviews_per_window
+        return self._unreviewed >= max(1, len(self._window) // share)
+
+    def _window_is_full(self) -> bool:
+        return len(self._window) >= self.parameters.window_claims
 
     def _review(self, now: int, at: int) -> None:
         """Group what is held back with what is near, or everything anew, and act on the groups."""
@@ -297,12 +319,16 @@ class Engine:
             decided = self._revised(view, now, at)
         else:
             decided = self._joined(view, now, at)
-        self._act(view, decided, now, at)
+        left = self._act(view, decided, now, at)
+        self._relabel({*self._window.owners, *left} - {HELD_BACK})
         self._slide(view)
 
     def _revision_is_due(self, now: int) -> bool:
-        enough = self._unrevised >= self.parameters.window_claims // self.parameters.reviews_per_window
-        late = now - self._revised_ms >= self.parameters.revise_minutes * _MINUTE_MS
+        since_ms = now - self._revised_ms
+        is_hasty = since_ms < _HASTY_SHARE * self.parameters.review_seconds * _SECOND_MS
+        share = 1 if is_hasty and self._window_is_full() else self.parameters.reviews_per_window
+        enough = self._unrevised >= self.parameters.window_claims // share
+        late = since_ms >= self.parameters.revise_minutes * _MINUTE_MS
         return bool(self._narratives) and (enough or late)
 
     def _joined(self, view: View, now: int, at: int) -> list[_Decision]:
@@ -326,10 +352,8 @@ class Engine:
         uids = [uid for uid in near if self._centroids.is_settled(uid)]
         products, sizes = self._grouping.products(view, places, uids, self._context.worth, settled=True)
         before = list(self._window.owners)
-        owner = np.array([*before, *uids])
-        stays = (owner[:, None] == owner[None, :]) & (owner[:, None] != HELD_BACK)
-        stay = self.parameters.stay * stays * np.outer(sizes, sizes)
-        groups = self._grouping.groups(products + stay, sizes, places, uids, self._threshold())
+        drawn = self._grouping.drawn_together(products, sizes, [*before, *uids])
+        groups = self._grouping.groups(drawn, sizes, places, uids, self._threshold())
         decided = []
         for group, living in zip(groups, homes(groups, dict(enumerate(before))), strict=True):
             origin = main_owner(before[place] for place in group.places)
@@ -343,7 +367,7 @@ class Engine:
         return decided
 
     def _is_convincing(
-        self, products: NDArray[np.float64], items: list[int], places: list[int], *, split: bool
+        self, products: NDArray[np.float32], items: list[int], places: list[int], *, split: bool
     ) -> bool:
         """Whether claims are a narrative. The fewer they are, the more they must be as one; and so must those
         that were taken for another narrative. items: the places' rows in products.
@@ -364,8 +388,8 @@ class Engine:
             for core in cores
         )
 
-    def _act(self, view: View, decided: list[_Decision], now: int, at: int) -> None:
-        """Move claims to where they belong, and tell."""
+    def _act(self, view: View, decided: list[_Decision], now: int, at: int) -> Iterable[int]:
+        """Move claims to where they belong, and tell; returns the narratives that some have left."""
         left: dict[int, list[int]] = {}
         joined: list[tuple[_Decision, list[int]]] = []
         for decision in decided:
@@ -387,6 +411,7 @@ class Engine:
                     self._assign(self._window.members[place].at_similarity(0.0), None)
             else:
                 self._join_retroactively(decision, moved, view, now, at)
+        return left
 
     def _take_out(self, uid: int, places: list[int]) -> None:
         """Withdraw the mentions of comments whose claims have left a narrative, unless others stayed."""
@@ -412,8 +437,9 @@ class Engine:
                 narrative.add(rest[0])
                 self._outcome.mentions.append(_mention(narrative.narrative_id, rest[0], retroactive=True))
         narrative.resample([member for staying in stay.values() for member in staying])
+        if any(narrative.shows(members[place]) for place in places):
+            narrative.labelled_mentions = 0
         self._changed[uid] = None
-        self._label(narrative)
 
     def _withdraw(self, source: str, comment_id: str) -> None:
         """Forget what a comment said. The sums of narratives follow at the next review."""
@@ -429,6 +455,7 @@ class Engine:
         self._withdraw_matches(source, comment_id, [members[place] for place in places])
         for uid, own in left.items():
             self._take_out(uid, own)
+        self._relabel(left)
         self._window.drop(set(places))
         for narrative in self._narratives.values():
             if key in narrative.comments:
@@ -470,6 +497,7 @@ class Engine:
             self._window.hand_over(gone.uid, keep.uid)
             del self._narratives[gone.uid]
             self._gone.append(gone.uid)
+            keep.pulse.told_ms = self._clock.now_ms or 0  # what it took over was told as the other's
             self._tell_again(keep, again)
             self._changed[keep.uid] = None
         return keep.uid
@@ -496,6 +524,7 @@ class Engine:
         founder = key_of("narrative", self.desk, first.source, first.comment_id, str(first.n), *again)
         uid = self._centroids.create(now)
         self._narratives[uid] = Narrative(uid=uid, narrative_id=f"n{founder:016x}", emerged_ms=at)
+        self._narratives[uid].pulse.born_ms = now
         return uid
 
     def _join_retroactively(
@@ -571,6 +600,20 @@ class Engine:
                 out_of=out_of,
             )
         )
+
+    def _relabel(self, uids: Iterable[int]) -> None:
+        """Label those of these narratives that have grown, or lost what they were shown by."""
+        for uid in sorted(uids):
+            narrative = self._narratives.get(uid)
+            if narrative is None or not narrative.mentions:
+                continue
+            if narrative.mentions >= self.parameters.relabel_growth * narrative.labelled_mentions:
+                self._label(narrative)
+                self._changed[uid] = None
+
+    def _tell_spikes(self, now: int, at: int) -> None:
+        members, owners = self._window.members, self._window.owners
+        self._outcome.events += self._spiking.spikes(self._narratives, members, owners, now_ms=now, at_ms=at)
 
     def _label(self, narrative: Narrative) -> None:
         if not narrative.sample:  # all that was known in full was taken back: the next claims bring a label
@@ -682,6 +725,7 @@ class Engine:
             frequencies=zlib.compress(lexical.frequencies.astype("<i4").tobytes(), level=1),
             centroids=self._centroids.state(),
             window=self._window.state(),
+            spiking=self._spiking.state(),
         )
 
     def _load(self, core: Core, kept: Sequence[Kept], seen: Iterable[SeenChunk]) -> None:
@@ -689,6 +733,7 @@ class Engine:
             self._representation.means.load(core.means)
             self._centroids.load(core.centroids, [(one.narrative.uid, one.sums) for one in kept])
             self._parts.load(core.parts)
+            self._spiking.load(core.spiking)
             frequencies = np.frombuffer(zlib.decompress(core.frequencies), dtype="<i4")
         except (ValueError, zlib.error) as error:
             raise SnapshotError(str(error)) from error

@@ -5,7 +5,6 @@ when it leaves hot state. A mention can be taken back as long as its claims are 
 """
 
 import hashlib
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from enum import IntEnum
 from typing import NamedTuple, TypeVar
@@ -15,6 +14,7 @@ import msgspec
 from models.context import thread_key
 from models.lexical import shingles
 from models.outcome import Kind, NarrativeView, Quote, Stance, State, instant
+from models.pulse import Pulse
 from models.types import Claim
 
 __all__ = ["FACET", "HELD_BACK", "Facet", "Member", "Narrative", "Said", "Voice", "key_of", "member_of"]
@@ -127,6 +127,8 @@ class Voice(msgspec.Struct):
         """Whether a text of that signature is a near-copy."""
         if min(len(signature), len(self.signature)) < COPY_MIN_SHINGLES:
             return signature == self.signature
+        if signature.isdisjoint(self.signature):  # most are, and it is told sooner than how many they share
+            return False
         both = len(signature & self.signature)
         return both >= COPY_JACCARD * (len(signature) + len(self.signature) - both)
 
@@ -136,6 +138,7 @@ class Said(NamedTuple):
 
     facet: str
     author: int  # key
+    at_ms: int
 
 
 class Facet(IntEnum):
@@ -172,6 +175,7 @@ class Narrative(msgspec.Struct):
     representative: str = ""
     quotes: list[Quote] = []
     labelled_mentions: int = 0
+    pulse: Pulse = msgspec.field(default_factory=Pulse)
 
     @property
     def mentions(self) -> int:
@@ -199,7 +203,7 @@ class Narrative(msgspec.Struct):
         if member.key in self.comments:
             return False
         facet = FACET.join((member.source, member.thread, member.language, member.stance or ""))
-        self._count(member.key, Said(facet, member.author_key))
+        self._count(member.key, Said(facet, member.author_key, member.at_ms))
         self.first_ms = min(self.first_ms or member.at_ms, member.at_ms)
         self.last_ms = max(self.last_ms, member.at_ms)
         self._hear(shingles(member.text), 1, {member.author_key: 1})
@@ -240,6 +244,12 @@ class Narrative(msgspec.Struct):
         """Fill the sample again after mentions were taken back. members: of this narrative, in the window."""
         self._keep([member for member in members if member.key in self.comments])
 
+    def shows(self, member: Member) -> bool:
+        """Whether a claim is what the narrative is shown by."""
+        return member.text == self.representative or any(
+            (quote.source, quote.comment_id) == (member.source, member.comment_id) for quote in self.quotes
+        )
+
     def settle(self, member: Member) -> None:
         """A claim leaves the window: it is here for good."""
         self._settle(member.at_ms, member.at_ms)
@@ -271,6 +281,8 @@ class Narrative(msgspec.Struct):
 
     def view(self) -> NarrativeView:
         """What is public about it."""
+        sources, threads, languages, stances = self._counts()
+        is_judged = stances.keys() != {""}
         return NarrativeView(
             narrative_id=self.narrative_id,
             label=self.label,
@@ -279,13 +291,13 @@ class Narrative(msgspec.Struct):
             kind=self.kind,
             state=self.state,
             mentions=self.mentions,
-            supporting=self._judged(Stance.SUPPORTS),
-            rebutting=self._judged(Stance.REBUTS),
+            supporting=stances.get(Stance.SUPPORTS, 0) if is_judged else None,
+            rebutting=stances.get(Stance.REBUTS, 0) if is_judged else None,
             copies=self.copies,
             authors=len(self.authors),
-            threads=self.counts(Facet.THREAD),
-            languages=self.counts(Facet.LANGUAGE),
-            sources=self.counts(Facet.SOURCE),
+            threads=threads,
+            languages=languages,
+            sources=sources,
             first_seen=instant(self.first_ms),
             last_seen=instant(self.last_ms),
             emerged_at=instant(self.emerged_ms),
@@ -295,14 +307,15 @@ class Narrative(msgspec.Struct):
 
     def counts(self, facet: Facet) -> dict[str, int]:
         """Mentions by source, thread or language, most first."""
-        found: Counter[str] = Counter()
-        for key, count in self.facets.items():
-            found[key.split(FACET)[facet]] += count
-        return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+        return self._counts()[facet]
 
-    def _judged(self, stance: Stance) -> int | None:
-        found = self.counts(Facet.STANCE)
-        return None if found.keys() == {""} else found.get(stance, 0)
+    def _counts(self) -> list[dict[str, int]]:
+        """Mentions by each facet, most first."""
+        found: list[dict[str, int]] = [{} for _ in Facet]
+        for key, count in self.facets.items():
+            for counts, value in zip(found, key.split(FACET), strict=True):
+                counts[value] = counts.get(value, 0) + count
+        return [dict(sorted(counts.items(), key=lambda item: (-item[1], item[0]))) for counts in found]
 
     def _settle(self, first_ms: int, last_ms: int) -> None:
         self.settled_first_ms = min(self.settled_first_ms or first_ms, first_ms)
@@ -310,12 +323,14 @@ class Narrative(msgspec.Struct):
 
     def _count(self, key: int, said: Said) -> None:
         self.comments[key] = said
+        self.pulse.add(said.at_ms)
         self.withdrawn.pop(key, None)
         self.facets[said.facet] = self.facets.get(said.facet, 0) + 1
         self.authors[said.author] = self.authors.get(said.author, 0) + 1
 
     def _uncount(self, key: int, comment_id: str) -> Said:
         said = self.comments.pop(key)
+        self.pulse.take_back(said.at_ms)
         self.withdrawn[key] = comment_id
         _take_one(self.facets, said.facet)
         _take_one(self.authors, said.author)
@@ -347,6 +362,11 @@ class Narrative(msgspec.Struct):
         self.further_voices = max(0, self.further_voices - 1)
 
     def _keep(self, members: Iterable[Member]) -> None:
+        if len(self.sample) == SAMPLE_SIZE:
+            last = self.sample[-1].rank
+            members = [member for member in members if member.rank < last]
+            if not members:
+                return
         known = {(member.key, member.n) for member in self.sample}
         self.sample += [member for member in members if (member.key, member.n) not in known]
         self.sample.sort(key=lambda member: member.rank)

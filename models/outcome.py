@@ -6,6 +6,7 @@ writes. Times are UTC datetimes; every event carries its evidence.
 
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 import msgspec
 
@@ -14,6 +15,7 @@ __all__ = [
     "Event",
     "EventType",
     "Kind",
+    "Made",
     "Mention",
     "NarrativeView",
     "Outcome",
@@ -37,6 +39,7 @@ class EventType(StrEnum):
     FADED = "faded"
     REVIVED = "revived"
     MERGED = "merged"
+    SPIKING = "spiking"
 
 
 class State(StrEnum):
@@ -171,6 +174,14 @@ class WatchMatch(msgspec.Struct, frozen=True, kw_only=True):
     withdrawn: bool = False
 
 
+class Made(NamedTuple):
+    """What a mention is counted under when it is made for the first time."""
+
+    language: str
+    source: str
+    stance: Stance | None  # None: not judged
+
+
 class Outcome(msgspec.Struct, kw_only=True):
     """All that one call of the engine decided, in stream order."""
 
@@ -181,6 +192,7 @@ class Outcome(msgspec.Struct, kw_only=True):
     retired: list[str] = []  # ids that left hot state: merged into another, or forgotten
     matches: list[WatchMatch] = []  # each when it was found, once
     match_news: list[WatchMatch] = []  # these too, and what became of them later
+    made: list[Made] = []  # of `mentions` those that are new, and not said again
     duplicates: int = 0
     edited: int = 0  # comments that replaced what they said before
     deleted: int = 0

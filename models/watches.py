@@ -92,7 +92,7 @@ class Lookout:
         tokens = words(text)
         best = np.full(len(self._rows), -1.0)
         if len(tokens) >= LEAST_WORDS:
-            found = representation.lexical.rows([terms(text)])[0]
+            found = representation.lexical.row(terms(text))
             dense = self._dense(representation.means, language, vectors)
             lexical = self._terms.cosines(representation.lexical, found)
             within = WATCH_DENSE_SHARE * dense + (1.0 - WATCH_DENSE_SHARE) * lexical

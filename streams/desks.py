@@ -6,11 +6,12 @@ beginning is the shard that was lost with another worker.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from typing import NamedTuple
 
 from models.engine import Engine
 from models.outcome import NarrativeView, Outcome
+from models.readings import Readings
 from models.watches import Watch
 from streams.claims_log import ClaimsRecord
 from streams.errors import RejectedComment, RejectReason
@@ -150,6 +151,14 @@ class Shard:
     def narratives(self, desk: str) -> list[NarrativeView]:
         """The narratives of a desk that are in memory."""
         return self._engines[desk].narratives()
+
+    def readings(self, desk: str, narrative_ids: Set[str], now_ms: int) -> Readings:
+        """How unusual these narratives of a desk and its watches are at a time (epoch ms)."""
+        return self._engines[desk].readings(narrative_ids, now_ms)
+
+    def now_ms(self, desk: str) -> int | None:
+        """Event time of a desk, epoch ms; None before its first comment."""
+        return self._engines[desk].now_ms
 
     def narrative(self, desk: str, narrative_id: str) -> NarrativeView | None:
         """One narrative, if the desk is here and has it in memory."""

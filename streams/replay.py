@@ -253,6 +253,8 @@ class _Run:
     def _tell(self, desk: str, outcome: Outcome) -> None:
         for assignment in outcome.assignments:
             self._files.assign(desk, assignment)
+        for mention in outcome.mentions:
+            self._files.mention(desk, mention)
         for event in outcome.events:
             self._files.event(desk, event)
         for view in outcome.changed.values():

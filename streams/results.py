@@ -11,7 +11,7 @@ import msgspec
 
 from models.outcome import Event, EventType, Mention, NarrativeView, Outcome, WatchMatch
 from streams.errors import RejectedComment, RejectReason
-from streams.outlets import Output
+from streams.output import Output
 from streams.topics import Topic
 
 __all__ = [

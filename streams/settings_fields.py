@@ -1,7 +1,9 @@
 """Every setting of narrawatch as one typed, frozen object.
 
 The description of a field says what is allowed: it is what an error prints and what the documentation
-lists. `streams.settings` reads the values; `streams.connection` hands those of Kafka to its clients.
+lists. Those of alerting rules and of notifications are in `streams.alert_fields` and
+`streams.notify_fields`. `streams.settings` reads the values;
+`streams.connection` hands those of Kafka to its clients.
 """
 
 from pathlib import Path
@@ -20,12 +22,16 @@ from pydantic import (
     model_validator,
 )
 
+from streams.alert_fields import AlertFields
 from streams.comments import DESK_PATTERN
+from streams.grafana_fields import GrafanaFields
+from streams.notify_fields import NotifyFields
+from streams.web_fields import WebFields
 
 __all__ = ["MAX_WATCHES", "Settings", "Watch"]
 
 _HOST_PORT = r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+):[0-9]{1,5}"
-_MIN_AUTHOR_KEY_CHARACTERS = 16
+_MIN_SECRET_CHARACTERS = 16
 
 MAX_WATCHES = 200
 
@@ -79,7 +85,7 @@ class Watch(BaseModel):
     )
 
 
-class Settings(BaseModel):
+class Settings(AlertFields, GrafanaFields, NotifyFields, WebFields):
     """All settings. Build it with `streams.settings.load_settings`, which reports errors as one line.
 
     `Settings(...)` itself takes only its arguments and the defaults, and raises pydantic's ValidationError.
@@ -258,10 +264,10 @@ class Settings(BaseModel):
     def _expand_home(cls, value: Path) -> Path:
         return value.expanduser()
 
-    @field_validator("author_key")
+    @field_validator("author_key", "web_token")
     @classmethod
     def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and len(value.get_secret_value()) < _MIN_AUTHOR_KEY_CHARACTERS:
+        if value is not None and len(value.get_secret_value()) < _MIN_SECRET_CHARACTERS:
             raise ValueError("too short")
         return value
 

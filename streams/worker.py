@@ -56,6 +56,7 @@ def run_worker(settings: Settings) -> int:
     metrics = Metrics(registry)
     metrics.build(_version())
     state = WorkerState(metrics, Health(broker_seconds=settings.ready_broker_seconds))
+    metrics.follow_readiness(lambda: state.health.ready().good)
     with (
         MetricsServer(
             registry, host=settings.metrics_host, port=settings.metrics_port, health=state.health

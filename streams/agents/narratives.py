@@ -12,7 +12,7 @@ second time; each replaces its earlier self.
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -36,7 +36,7 @@ from streams.acks import AckLedger
 from streams.claims_log import ClaimsRecord
 from streams.desk_gauges import DeskGauges
 from streams.desks import Observed, Shard
-from streams.errors import BrokerError, RejectedComment
+from streams.errors import BrokenStreamError, BrokerError, RejectedComment
 from streams.label_refinement import LabelRefiner
 from streams.metrics import Metrics
 from streams.outlets import Outlet, Output, deliver, letter_output
@@ -52,6 +52,8 @@ _BATCH_SECONDS = 0.1
 # Records on their way from the broker to here must not find that time has passed without them: whoever reads
 # them again would put them in another order than was told.
 _GRACE_MS = 5_000
+# One worker that runs another model spoils every claim that it embeds; a stranger can spoil none.
+_REFUSED_IN_A_ROW = 1_000
 TICK_SECONDS = 0.25
 # A broker that is away for longer is a matter for whoever supervises the worker.
 _PATIENCE_SECONDS = 600.0
@@ -77,6 +79,7 @@ class _Held:
 
 
 class _Taken(NamedTuple):
+    records: int
     observed: list[Observed]
     refused: list[tuple[ClaimsRecord, RejectedComment]]
 
@@ -123,9 +126,13 @@ class NarrativesAgent:
         self._clock = clock
         self._held: dict[int, _Held] = {}
         self._lock = asyncio.Lock()
+        self._refused_in_a_row = 0
 
     async def process(self, events: Sequence[EventT[bytes]]) -> None:
-        """Take some events; they are acknowledged when what they lead to is with the broker."""
+        """Take some events; they are acknowledged when what they lead to is with the broker.
+
+        Raises BrokenStreamError when nothing that comes is of use here.
+        """
         for event in events:
             event.message.incref()  # ours, see `streams.agents.claims`
         partitions: dict[int, list[EventT[bytes]]] = {}
@@ -211,7 +218,7 @@ class NarrativesAgent:
 
     async def _advance(self, partition: int, held: _Held, now_ms: int) -> None:
         observed = await self._in_thread(held.shard.advance, now_ms)
-        await self._tell(partition, held, _Taken(observed, []))
+        await self._tell(partition, held, _Taken(0, observed, []))
 
     async def _catch_up(self, partition: int, offset: int) -> _Held:
         """The shard as it is after all records before `offset`. Waits for a broker that is away."""
@@ -325,6 +332,17 @@ class NarrativesAgent:
         for offset in [one.offset for one in taken.observed] + [record.offset for record, _ in taken.refused]:
             held.ledger.done(offset)
         self._state.claims_waiting = sum(one.shard.waiting for one in self._held.values())
+        self._stop_if_none_is_of_use(taken)
+
+    def _stop_if_none_is_of_use(self, taken: _Taken) -> None:
+        none_was = taken.records == len(taken.refused)
+        self._refused_in_a_row = self._refused_in_a_row + taken.records if none_was else 0
+        if taken.refused and self._refused_in_a_row >= _REFUSED_IN_A_ROW:
+            _, last = taken.refused[-1]
+            raise BrokenStreamError(
+                f"{self._refused_in_a_row:,} records of {self._topic} in a row were put aside, the last for"
+                f" {last.detail}: do all workers run the same model?"
+            )
 
     def _refine(self, refiner: LabelRefiner, desk: str, outcome: Outcome) -> None:
         refiner.forget(desk, outcome.retired)
@@ -376,8 +394,8 @@ def _say_that_we_wait(attempt: RetryCallState) -> None:
     _logger.warning("%s: waiting for the broker", error)
 
 
-def _take(shard: Shard, records: Iterable[ClaimsRecord]) -> _Taken:
-    taken = _Taken([], [])
+def _take(shard: Shard, records: Sequence[ClaimsRecord]) -> _Taken:
+    taken = _Taken(len(records), [], [])
     for record in records:
         try:
             taken.observed.extend(shard.take(record))

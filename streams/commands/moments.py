@@ -1,14 +1,14 @@
-"""Dates on the command line."""
+"""A moment as an argument: a date, or how long ago."""
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 import click
 
 __all__ = ["Moment"]
 
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 class Moment(click.ParamType):
@@ -17,7 +17,7 @@ class Moment(click.ParamType):
     name = "moment"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        """See `click.ParamType`; without a zone a date is UTC."""
+        """The moment that is meant, with its time zone; fails as click wants it."""
         if isinstance(value, datetime):
             return value
         try:

@@ -30,7 +30,7 @@ from streams.topics import create_topics
 from tests.apache import QUICK_RESTART
 from tests.bench.made_claims import made_claims
 from tests.bench.made_rows import MadeRows
-from tests.faults.stage import resident_bytes
+from tests.faults.stage import cpu_seconds, resident_bytes
 from tests.faults.traffic import traffic
 from tests.integration.live import Worker, send, wait_until_done
 
@@ -64,12 +64,13 @@ def main(narratives: int) -> None:
             begun = time.monotonic()
             with Worker(settings, log) as worker:
                 worker.ready()
-                ready = time.monotonic() - begun
+                ready, work = time.monotonic() - begun, cpu_seconds(worker)
                 send(settings, [(line.key, line.value) for line in traffic(20)])
                 wait_until_done(settings)
                 done = time.monotonic() - begun
                 resident = resident_bytes(worker)
         click.echo(f"ready after {ready:.1f} s, 20 comments dealt with after {done:.1f} s from its start")
+        click.echo(f"processor time until it was ready: {work:.1f} s")
         click.echo(f"resident: {resident / 2**20:,.0f} MiB")
 
 

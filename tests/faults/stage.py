@@ -21,7 +21,7 @@ from streams.topics import Topic, create_topics, topic_name
 from tests.faults.traffic import Line
 from tests.integration.live import Worker
 
-__all__ = ["Sender", "Stage", "resident_bytes"]
+__all__ = ["Sender", "Stage", "cpu_seconds", "resident_bytes"]
 
 _AT_ONCE = 50  # records that are sent before they are waited for
 _DONE_SECONDS = 600.0
@@ -198,3 +198,9 @@ def resident_bytes(worker: Worker) -> int:
     """Memory of a worker."""
     pages = int(Path(f"/proc/{worker.process.pid}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def cpu_seconds(worker: Worker) -> float:
+    """What a worker has taken of the processors so far."""
+    fields = Path(f"/proc/{worker.process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -31,7 +31,7 @@ from streams.claims_log import ClaimsRecord
 from streams.desk_gauges import DeskGauges
 from streams.desks import Shard
 from streams.engines import EngineMaker
-from streams.errors import RefinementOutcome, RejectReason
+from streams.errors import BrokenStreamError, RefinementOutcome, RejectReason
 from streams.label_client import LabelClient
 from streams.label_refinement import LabelRefiner
 from streams.metrics import Metrics
@@ -609,6 +609,26 @@ async def test_vectors_of_another_model_are_put_aside(settings: Settings) -> Non
     letter = decode_dead_letter(bench.outlet.values(Topic.DEAD_LETTERS)[0])
     assert letter.detail == "vectors of 384 dimensions, the model's have 64"
     assert event.acked
+
+
+async def test_a_worker_that_can_use_nothing_stops(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streams.agents.narratives._REFUSED_IN_A_ROW", 10)
+    good = [batch_of(n, text) for n, text in enumerate(texts(30))]
+
+    def foreign(batch: ClaimBatch) -> ClaimBatch:
+        return msgspec.structs.replace(
+            batch, claims=[msgspec.structs.replace(batch.claims[0], vector=b"\0" * 768)]
+        )
+
+    bench = NarrativesBench(settings, [])
+    mixed = [foreign(one) if n % 7 else one for n, one in enumerate(good)]
+    await bench.give(records_of(mixed))  # never ten in a row
+    bench = NarrativesBench(settings, [])
+    with pytest.raises(BrokenStreamError, match="do all workers run the same model"):
+        await bench.give(records_of([foreign(one) for one in good]))
+    assert len(bench.outlet.values(Topic.DEAD_LETTERS)) >= 10
 
 
 async def test_watches_of_a_desk_are_counted(settings: Settings) -> None:

@@ -79,6 +79,7 @@ class DescribedPartition(TypedDict):
 class DescribedTopic(TypedDict):
     error_code: int
     name: str
+    topic_id: str
     is_internal: bool
     partitions: list[DescribedPartition]
 
