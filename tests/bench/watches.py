@@ -47,10 +47,10 @@ will do it again") it does not find; a comment that makes another claim about th
 Give a phrase in each language, and several in the words of different people. Where nothing may be missed, set
 `similarity` lower; where every match wakes somebody, higher.
 
-The similarity and its default were chosen by looking at the worlds i to n and at tech-comments with both kinds
-of phrases; the worlds o, p and a to c had no part in it, but for the judge that gives chatter its weight, which
-was fitted on all worlds. Between languages the share of the vectors was set so that "disguised acquisition"
-finds the takeover in one French thread of some forty comments.
+The similarity and its default were chosen by looking at the worlds i to n and at tech-comments with both
+kinds of phrases; the worlds o, p and a to c had no part in it, but for the judge that gives chatter its
+weight, which was fitted on all worlds. Between languages the share of the vectors was set so that "disguised
+acquisition" finds the takeover in one French thread of some forty comments.
 """
 
 
