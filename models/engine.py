@@ -159,6 +159,7 @@ class Engine:
     @watches.setter
     def watches(self, watches: Sequence[Watch]) -> None:
         self._lookout = Lookout(watches)
+        self._spiking.keep_watches([watch.name for watch in watches])
 
     def narratives(self) -> list[NarrativeView]:
         """The narratives in hot state, by the time they emerged."""
@@ -243,7 +244,7 @@ class Engine:
         uid, similarity = self._centroids.nearest(row, threshold, uids, gains)
         joins = similarity >= threshold
         member = member.at_similarity(similarity if joins else 0.0)
-        matched = msgspec.structs.replace(member, matches=self._matched(claim))
+        matched = msgspec.structs.replace(member, matches=self._matched(claim, member.substance))
         self._window.append(matched, vector, found, uid if joins else HELD_BACK)
         self._unreviewed += 1
         self._unrevised += 1
@@ -631,11 +632,11 @@ class Engine:
         narrative.quotes = [member.quote() for member in found.quotes]
         narrative.labelled_mentions = narrative.mentions
 
-    def _matched(self, claim: Claim) -> dict[str, float]:
+    def _matched(self, claim: Claim, substance: float) -> dict[str, float]:
         if not self.watches:
             return {}
         vectors = unpack_vectors([claim.vector, *claim.sentences])
-        return self._lookout.matches(self._representation.means, claim.text, claim.language, vectors)
+        return self._lookout.matches(self._representation, claim.text, claim.language, vectors, substance)
 
     # -- forgetting ----------------------------------------------------------------------------------------
 
