@@ -41,6 +41,7 @@ from models.outcome import (
     WatchMatch,
     instant,
 )
+from models.overview import Overview, overview_of
 from models.parameters import Parameters
 from models.parts import Parts
 from models.prose import is_prose
@@ -164,6 +165,10 @@ class Engine:
         by_age = sorted(self._narratives.values(), key=lambda one: (one.emerged_ms, one.uid))
         return [one.view() for one in by_age]
 
+    def overview(self, top: int) -> Overview:
+        """How many narratives there are, and those to be shown where there is room for so many."""
+        return overview_of(self._narratives.values(), top)
+
     def readings(self, narrative_ids: Set[str], now_ms: int) -> Readings:
         """How unusual these narratives and all watches are at a time (epoch ms). Changes nothing."""
         wanted = [one for one in self._narratives.values() if one.narrative_id in narrative_ids]
@@ -238,7 +243,7 @@ class Engine:
         uid, similarity = self._centroids.nearest(row, threshold, uids, gains)
         joins = similarity >= threshold
         member = member.at_similarity(similarity if joins else 0.0)
-        matched = msgspec.structs.replace(member, matches=self._matched(claim))
+        matched = msgspec.structs.replace(member, matches=self._matched(claim, member.substance))
         self._window.append(matched, vector, found, uid if joins else HELD_BACK)
         self._unreviewed += 1
         self._unrevised += 1
@@ -626,11 +631,11 @@ class Engine:
         narrative.quotes = [member.quote() for member in found.quotes]
         narrative.labelled_mentions = narrative.mentions
 
-    def _matched(self, claim: Claim) -> dict[str, float]:
+    def _matched(self, claim: Claim, substance: float) -> dict[str, float]:
         if not self.watches:
             return {}
         vectors = unpack_vectors([claim.vector, *claim.sentences])
-        return self._lookout.matches(self._representation.means, claim.text, claim.language, vectors)
+        return self._lookout.matches(self._representation, claim.text, claim.language, vectors, substance)
 
     # -- forgetting ----------------------------------------------------------------------------------------
 

@@ -197,6 +197,11 @@ class LexicalView:
         rows: NDArray[np.float32] = _spread(ends, found, self.frequencies, self._ordinary, documents)
         return rows
 
+    def salience(self, slots: NDArray[np.int32]) -> NDArray[np.float64]:
+        """What the terms of these slots weigh today, as in `rows` before it makes them of unit length."""
+        once = self.frequencies[slots] <= 1
+        return np.where(once, UNREPEATED_WEIGHT, 1.0) * self._idf(slots)
+
     def _idf(self, slots: NDArray[np.int32]) -> NDArray[np.float64]:
         seen = self.frequencies[slots] + self._ordinary[slots]
         total = self.documents + self._ordinary_documents

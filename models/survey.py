@@ -8,10 +8,15 @@ import heapq
 from collections.abc import Sequence
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from models.background import Background
 from models.errors import ModelError
-from models.representation import LanguageMeans
+from models.lexical import terms
+from models.parameters import Parameters
+from models.prose import is_prose
+from models.representation import Representation
 from models.types import Claim, unpack_vectors
 from models.watches import Lookout, Watch
 
@@ -20,6 +25,7 @@ __all__ = ["MOST_MATCHES", "Sighting", "Survey"]
 MOST_MATCHES = 100_000  # held in memory; a watch that matches more tells nobody anything
 _NEAR_KEPT = 200  # near misses from which the nearest are shown; some are edited or deleted later
 _TEXT_CHARACTERS = 280
+_SUBSTANCE_WEIGHT = Parameters().substance_weight
 
 _Key = tuple[str, str, str]  # desk, source, id
 
@@ -47,7 +53,7 @@ class Survey:
         self._threshold = watch.threshold
         self._dimensions = dimensions
         self._background = background
-        self._means: dict[str, LanguageMeans] = {}
+        self._desks: dict[str, Representation] = {}
         self._found: dict[_Key, list[Sighting]] = {}
         self._near: dict[_Key, Sighting] = {}
         self._matches = 0
@@ -90,12 +96,18 @@ class Survey:
         return heapq.nlargest(count, self._near.values(), key=_nearness)
 
     def _look(self, desk: str, claim: Claim) -> Sighting:
-        means = self._means.setdefault(desk, LanguageMeans(self._dimensions, self._background.means))
+        if desk not in self._desks:
+            self._desks[desk] = Representation(self._dimensions, self._background)
+        representation = self._desks[desk]
         vectors = unpack_vectors([claim.vector, *claim.sentences])
-        means.add(claim.language, vectors[0])
+        representation.count(claim.language, vectors[0], terms(claim.text))
         self.claims += 1
+        substance = self._substance(representation, claim, vectors[0])
+        (similarity,) = self._lookout.similarities(
+            representation, claim.text, claim.language, vectors, substance
+        )
         return Sighting(
-            similarity=float(self._lookout.similarities(means, claim.text, claim.language, vectors)[0]),
+            similarity=float(similarity),
             text=claim.text[:_TEXT_CHARACTERS],
             language=claim.language,
             desk=desk,
@@ -106,6 +118,13 @@ class Survey:
             permalink=claim.permalink,
             at_ms=claim.created_at_ms,
         )
+
+    def _substance(self, representation: Representation, claim: Claim, vector: NDArray[np.float32]) -> float:
+        judge = self._background.judge
+        if judge is None or not is_prose(claim.text, claim.language):
+            return 0.0
+        verdict = judge.of(vector - representation.means.mean(claim.language))
+        return _SUBSTANCE_WEIGHT * verdict.substance
 
 
 def _nearness(sighting: Sighting) -> float:

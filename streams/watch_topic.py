@@ -14,10 +14,18 @@ from pydantic import ValidationError
 from streams.connection import clear_broker_errors, open_consumer, producer_options
 from streams.errors import BrokerError, SettingsError
 from streams.partition_reader import read_stretch
-from streams.settings_fields import Settings, Watch
+from streams.settings_fields import MAX_WATCHES, Settings, Watch
 from streams.topics import Topic, topic_name
 
-__all__ = ["StoredWatches", "WatchOrigin", "checked_watch", "merged_watches", "read_watches", "write_watch"]
+__all__ = [
+    "StoredWatches",
+    "WatchOrigin",
+    "checked_watch",
+    "merged_watches",
+    "read_watches",
+    "with_stored_watches",
+    "write_watch",
+]
 
 _SEND_SECONDS = 45.0  # longer than the client takes to give a record up, so that its own error comes first
 _CLOSE_SECONDS = 1.0
@@ -60,14 +68,14 @@ def checked_watch(fields: Mapping[str, Any]) -> Watch:
         raise SettingsError("; ".join(_explain(place, fields) for place in dict.fromkeys(places))) from None
 
 
-def merged_watches(settings: Settings, stored: StoredWatches, *, limit: int) -> list[WatchOrigin]:
+def merged_watches(settings: Settings, stored: StoredWatches) -> list[WatchOrigin]:
     """All watches: those of the settings, then those of the topic by name. Of one name, the settings win."""
     merged = [WatchOrigin(watch, in_config=True) for watch in settings.watches]
     names = {watch.name for watch in settings.watches}
     for name, watch in sorted(stored.watches.items()):
-        full = sum(not one.hidden for one in merged) >= limit
+        full = sum(not one.hidden for one in merged) >= MAX_WATCHES
         hidden = "the settings have one of this name" if name in names else ""
-        hidden = hidden or (f"there are {limit} already" if full else "")
+        hidden = hidden or (f"there are {MAX_WATCHES} already" if full else "")
         merged.append(WatchOrigin(watch, in_config=False, hidden=hidden))
     return merged
 
@@ -87,6 +95,12 @@ def read_watches(settings: Settings) -> StoredWatches:
         for record in read_stretch(consumer, place, 0, end):
             stored = stored.after(record.offset, record.key, record.value)
     return stored._replace(next_offset=max(stored.next_offset, end))
+
+
+def with_stored_watches(settings: Settings) -> Settings:
+    """The settings with all watches that are looked for, those of the topic too.  Raises BrokerError."""
+    merged = merged_watches(settings, read_watches(settings))
+    return settings.model_copy(update={"watches": tuple(one.watch for one in merged if not one.hidden)})
 
 
 def write_watch(settings: Settings, name: str, watch: Watch | None) -> None:

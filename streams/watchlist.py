@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from models.watches import Watch, make_watch
 from streams.connection import async_client_options
-from streams.settings_fields import MAX_WATCHES, Settings
+from streams.settings_fields import Settings
 from streams.settings_fields import Watch as WatchFields
 from streams.topics import Topic, topic_name
 from streams.watch_topic import StoredWatches, merged_watches
@@ -69,7 +69,7 @@ class Watchlist:
             self._made = made
 
     def _wanted(self) -> list[WatchFields]:
-        merged = merged_watches(self._settings, self._stored, limit=MAX_WATCHES)
+        merged = merged_watches(self._settings, self._stored)
         return [one.watch for one in merged if not one.hidden]
 
     def _make(self, known: dict[WatchFields, Watch]) -> dict[WatchFields, Watch]:

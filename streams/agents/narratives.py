@@ -184,6 +184,7 @@ class NarrativesAgent:
         async with self._lock:
             for held in self._held.values():
                 await self._in_thread(held.shard.look_for, watches_of)
+                self._gauges.touch((held.shard, desk) for desk in held.shard.desks)
 
     async def refined(self, desk: str, narrative_id: str) -> None:
         """A label has come: the narrative is sent again. One that is over by now is left alone."""

@@ -6,8 +6,9 @@ from typing import Any
 import click
 
 from streams.alerts.render import rule_documents
-from streams.commands.options import common_options, start
+from streams.commands.options import common_options, kafka_option, start
 from streams.errors import OutputError
+from streams.watch_topic import with_stored_watches
 
 __all__ = ["alerts"]
 
@@ -27,13 +28,16 @@ def alerts() -> None:
     metavar="DIR",
     help="A folder to write the files to; - prints them, one YAML document each.",
 )
+@click.option("--added", is_flag=True, help="Also for watches that were added by command; asks Kafka.")
+@kafka_option
 @common_options
-def render(*, out: str, **options: Any) -> None:
+def render(*, out: str, added: bool, **options: Any) -> None:
     """Write recording and alerting rules with the thresholds of the settings and of their watches.
 
     Prometheus reads the files when it is told to reload; deploy/prometheus/rules has those of the defaults.
     """
-    documents = rule_documents(start(options, quiet=True))
+    settings = start(options, quiet=True)
+    documents = rule_documents(with_stored_watches(settings) if added else settings)
     if out == "-":
         click.echo("---\n".join(documents.values()), nl=False)
         return

@@ -72,8 +72,8 @@ def replay(
     lang, desk, permalink), .csv (the same as columns), .txt (a line is a comment by an author of its own), or
     - for JSON lines on standard input. Several are read one after the other.
 
-    Writes to DIR: assignments.jsonl (a line a claim), narratives.jsonl, events.jsonl, rejected.jsonl, and
-    watches.jsonl when something is watched.
+    Writes to DIR: assignments.jsonl (a line a claim), mentions.jsonl, narratives.jsonl, events.jsonl,
+    rejected.jsonl, and watches.jsonl when something is watched. `narrawatch web --from DIR` shows them.
     """
     settings = start(options | {"model": model}, quiet=as_json)
     plan = ReplayPlan(

@@ -142,7 +142,7 @@ def add(
 def list_watches(*, as_json: bool, **options: Any) -> None:
     """List all watches, and where each comes from: the settings, or the topic that `add` writes to."""
     settings = start(options, quiet=True)
-    merged = merged_watches(settings, read_watches(settings), limit=MAX_WATCHES)
+    merged = merged_watches(settings, read_watches(settings))
     if as_json:
         echo_json([_listed(one) for one in merged])
     elif merged:

@@ -54,15 +54,18 @@ def create_app(
     app.include_router(live_router(store, is_ending))
     app.include_router(page_router(pages))
     app.mount("/static", StaticFiles(directory=str(files("streams.web").joinpath("static"))), name="static")
-    _add_health(app, progress)
+    _add_health(app, progress, in_detail=settings.web_token is None)
     _add_errors(app, pages)
     return Gate(app, settings)
 
 
-def _add_health(app: FastAPI, progress: Progress) -> None:
+def _add_health(app: FastAPI, progress: Progress, *, in_detail: bool) -> None:
+    """in_detail: whether everybody may see reasons and addresses: these two need no token."""
+
     def answer(obstacles: list[str]) -> JSONResponse:
         status = HTTPStatus.SERVICE_UNAVAILABLE if obstacles else HTTPStatus.OK
-        return JSONResponse(progress.status(obstacles), status)
+        body = progress.status(obstacles)
+        return JSONResponse(body if in_detail else {"status": body["status"]}, status)
 
     @app.get("/health", include_in_schema=False)
     def health() -> JSONResponse:

@@ -8,7 +8,7 @@ from streams.errors import InputError, RejectedComment
 from streams.replay_files import EVENTS, MENTIONS, NARRATIVES, WATCHES
 from streams.results import decode_narrative
 from streams.web.intake import take_event, take_match, take_mention, take_narrative
-from streams.web.lines import decode_event_line, decode_match, decode_mention
+from streams.web.lines import decode_event_line, decode_match_line, decode_mention
 from streams.web.store import Store
 
 __all__ = ["fill_from_folder"]
@@ -29,7 +29,7 @@ def fill_from_folder(store: Store, folder: Path) -> None:
         for _, event in _lines(folder / EVENTS, decode_event_line):
             take_event(connection, event)
         if (folder / WATCHES).exists():  # only where something is watched
-            for _, match in _lines(folder / WATCHES, decode_match):
+            for _, match in _lines(folder / WATCHES, decode_match_line):
                 take_match(connection, match)
 
 

@@ -12,9 +12,19 @@ from datetime import datetime
 import msgspec
 
 from streams.results import MentionRecord, MergedNarrative, NarrativeRecord
+from streams.settings_fields import Watch
 from streams.web.lines import EventLine, MatchLine
 
-__all__ = ["Bounds", "owner_of", "take_event", "take_match", "take_mention", "take_narrative", "trim"]
+__all__ = [
+    "Bounds",
+    "owner_of",
+    "take_event",
+    "take_match",
+    "take_mention",
+    "take_narrative",
+    "take_watch",
+    "trim",
+]
 
 _MENTION_COLUMNS = (
     "narrative_id, source, comment_id, place, desk, text, author, thread, language, at_ms, similarity,"
@@ -133,19 +143,34 @@ def take_event(connection: sqlite3.Connection, event: EventLine) -> None:
     )
 
 
+def take_watch(connection: sqlite3.Connection, name: str, watch: Watch | None) -> None:
+    """A watch that was added or changed by command, or removed (None)."""
+    connection.execute("DELETE FROM watches WHERE name = ?", (name,))
+    if watch is not None:
+        fields = watch.model_dump_json(exclude_none=True)
+        connection.execute("INSERT INTO watches (name, fields) VALUES (?, ?)", (name, fields))
+
+
 def take_match(connection: sqlite3.Connection, match: MatchLine) -> None:
-    """A claim that matches a watch; the last word of the two holds."""
+    """A claim that matches a watch, or that its comment does not any more; the last word holds."""
+    comment = (match.watch, match.desk, match.source, match.comment_id)
+    if match.withdrawn:
+        connection.execute(
+            "DELETE FROM matches WHERE watch = ? AND desk = ? AND source = ? AND comment_id = ?", comment
+        )
+        return
     connection.execute(
-        "INSERT OR REPLACE INTO matches"
-        " (watch, desk, source, comment_id, claim, text, similarity, narrative_id, at_ms)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO matches (watch, desk, source, comment_id, claim, text, author, thread,"
+        " language, permalink, similarity, narrative_id, at_ms)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
-            match.watch,
-            match.desk,
-            match.source,
-            match.comment_id,
+            *comment,
             match.claim,
             match.text,
+            match.author,
+            match.thread,
+            match.language,
+            match.permalink,
             match.similarity,
             match.narrative_id,
             epoch_ms(match.at),

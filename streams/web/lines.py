@@ -12,8 +12,17 @@ import msgspec
 from models.outcome import Quote
 from streams.errors import RejectedComment, RejectReason
 from streams.results import MentionRecord
+from streams.results import decode_match as decode_match_record
 
-__all__ = ["EventLine", "MatchLine", "decode_event", "decode_event_line", "decode_match", "decode_mention"]
+__all__ = [
+    "EventLine",
+    "MatchLine",
+    "decode_event",
+    "decode_event_line",
+    "decode_match",
+    "decode_match_line",
+    "decode_mention",
+]
 
 
 T = TypeVar("T")
@@ -42,7 +51,7 @@ class EventLine(_Evidence, frozen=True, kw_only=True):
 
 
 class MatchLine(msgspec.Struct, frozen=True, kw_only=True):
-    """A claim that says what a watch looks for."""
+    """A claim that says what a watch looks for. withdrawn: no claim of this comment does any more."""
 
     watch: str
     comment_id: str
@@ -53,6 +62,11 @@ class MatchLine(msgspec.Struct, frozen=True, kw_only=True):
     source: str = ""
     desk: str = ""
     narrative_id: str | None = None
+    author: str = ""
+    thread: str = ""
+    language: str = "und"
+    permalink: str = ""
+    withdrawn: bool = False
 
 
 class _TopicEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,6 +105,15 @@ def decode_event_line(raw: bytes) -> EventLine:
 
 
 def decode_match(raw: bytes) -> MatchLine:
+    """A record of the topic `watch-matches`. Raises RejectedComment (invalid_record) for any other bytes."""
+    fields = msgspec.structs.asdict(decode_match_record(raw))
+    claim = fields.pop("n")
+    return MatchLine(
+        **{name: fields[name] for name in fields if name in MatchLine.__struct_fields__}, claim=claim
+    )
+
+
+def decode_match_line(raw: bytes) -> MatchLine:
     """A line of watches.jsonl. Raises RejectedComment (invalid_record) for any other bytes."""
     return _decoded(_match_decoder, raw, "a match")
 

@@ -137,12 +137,16 @@ def find_narratives(
         " LIMIT :size OFFSET :skip",
         values | {"size": PAGE_SIZE, "skip": (page - 1) * PAGE_SIZE},
     ).fetchall()
+    found = summaries(connection, [row["id"] for row in rows], now)
+    said = _said(connection, choice.q, [one.narrative_id for one in found])
+    for one in found:
+        one.said = said.get(one.narrative_id)
     return NarrativePage(
         as_of=instant(now) if now else None,
         total=total,
         page=page,
         pages=pages_of(total),
-        narratives=summaries(connection, [row["id"] for row in rows], now),
+        narratives=found,
     )
 
 
@@ -224,6 +228,21 @@ def _conditions(choice: Choice) -> tuple[str, dict[str, object]]:
     if choice.state:
         conditions.append(_STATES[choice.state])
     return " AND ".join(conditions), values
+
+
+def _said(connection: sqlite3.Connection, typed: str, ids: Sequence[str]) -> dict[str, str]:
+    """Of each narrative the newest mention in which the words stand, if there is one."""
+    query = match_query(typed)
+    if query is None:
+        return {}
+    marks = ", ".join("?" * len(ids))
+    rows = connection.execute(
+        "SELECT narrative_id, text, max(at_ms) FROM mentions WHERE NOT withdrawn AND m IN"  # noqa: S608 - marks
+        " (SELECT rowid FROM mention_words WHERE mention_words MATCH ? ORDER BY rowid DESC LIMIT ?)"
+        f" AND narrative_id IN ({marks}) GROUP BY narrative_id",
+        (query, _MAX_MATCHING_MENTIONS, *ids),
+    )
+    return {row["narrative_id"]: row["text"] for row in rows}
 
 
 def _matching(typed: str, values: dict[str, object]) -> str:

@@ -83,6 +83,9 @@ CREATE TABLE events (
 CREATE INDEX events_owner ON events (owner, type, at_ms);
 CREATE INDEX events_time ON events (at_ms);
 
+-- Watches that were added by command; those of the settings are known without. fields: as the topic has it.
+CREATE TABLE watches (name TEXT PRIMARY KEY, fields TEXT NOT NULL) WITHOUT ROWID;
+
 CREATE TABLE matches (
     w INTEGER PRIMARY KEY,
     watch TEXT NOT NULL,
@@ -91,6 +94,10 @@ CREATE TABLE matches (
     comment_id TEXT NOT NULL,
     claim INTEGER NOT NULL,
     text TEXT NOT NULL,
+    author TEXT NOT NULL,
+    thread TEXT NOT NULL,
+    language TEXT NOT NULL,
+    permalink TEXT NOT NULL,
     similarity REAL NOT NULL,
     narrative_id TEXT,
     at_ms INTEGER NOT NULL,

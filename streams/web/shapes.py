@@ -59,6 +59,7 @@ class Summary(BaseModel):
     plain_label: str | None = None
     keywords: list[str]
     representative: str
+    said: str | None = None  # in a search: the newest of its mentions that holds the words
     state: str
     kind: str
     is_new: bool  # it emerged within the last day of the stream
@@ -194,11 +195,14 @@ class MentionPage(BaseModel):
 
 
 class Watch(BaseModel):
-    """A watch of the settings or of what was found, with its matches."""
+    """A watch with its matches. Thresholds: from which it alerts; null where it does not, or is not known."""
 
     name: str
-    desk: str | None
-    phrases: list[str]
+    desk: str | None = None
+    phrases: list[str] = []
+    similarity: float | None = None
+    threshold_per_hour: int | None = None
+    surprise: float | None = None
     matches: int
     last_day: int
     week: list[int]  # matches in the last seven days, by six hours, oldest first
@@ -216,6 +220,9 @@ class WatchMatch(BaseModel):
     at: datetime
     narrative_id: str | None
     label: str | None
+    thread: str = ""
+    author: str = ""  # a keyed hash
+    language: str = ""
     permalink: str = ""
 
 

@@ -29,6 +29,7 @@ _TABLES = (
     "narrative_words",
     "mentions",
     "events",
+    "watches",
     "matches",
     "places",
     "facts",

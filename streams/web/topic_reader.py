@@ -15,12 +15,13 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
 
 from streams.connection import ask_admin, open_consumer
-from streams.errors import BrokerError, RejectedComment
+from streams.errors import BrokerError, RejectedComment, RejectReason
 from streams.results import decode_narrative
 from streams.settings_fields import Settings
 from streams.topics import Topic, topic_name
-from streams.web.intake import Bounds, take_event, take_mention, take_narrative, trim
-from streams.web.lines import decode_event, decode_mention
+from streams.watch_topic import StoredWatches
+from streams.web.intake import Bounds, take_event, take_match, take_mention, take_narrative, take_watch, trim
+from streams.web.lines import decode_event, decode_match, decode_mention
 from streams.web.progress import Progress
 from streams.web.store import Store
 
@@ -101,19 +102,22 @@ class TopicReader(Thread):
             connection.execute("INSERT INTO facts (name, value) VALUES ('topics', ?)", (identity,))
 
     def _identity(self, names: Iterable[str]) -> str:
-        """The ids that the broker gave the topics; a topic that is deleted and made again has another."""
+        """The ids that the broker gave the topics; a topic that is deleted and made again has another.
+
+        Raises BrokerError when one is missing: an identity that changes as topics are made is none.
+        """
         described = ask_admin(self._settings, lambda admin: admin.describe_topics(sorted(names)))
-        return ",".join(f"{topic['name']}={topic['topic_id']}" for topic in described)
+        for topic in described:
+            if topic["error_code"] or not topic["partitions"]:
+                raise self._lacks(topic["name"])
+        return ",".join(sorted(f"{topic['name']}={topic['topic_id']}" for topic in described))
 
     def _assign(self, consumer: KafkaConsumer, names: Mapping[str, Topic]) -> None:
         places = []
         for name in names:
             partitions = consumer.partitions_for_topic(name)
             if not partitions:
-                raise BrokerError(
-                    f"the broker at {self._settings.kafka_bootstrap} lacks the topic {name}:"
-                    " run narrawatch topics create"
-                )
+                raise self._lacks(name)
             places += [TopicPartition(name, number) for number in sorted(partitions)]
         if set(places) == consumer.assignment():
             return
@@ -129,6 +133,12 @@ class TopicReader(Thread):
                 consumer.seek_to_beginning(place)
             else:
                 consumer.seek(place, offset)
+
+    def _lacks(self, name: str) -> BrokerError:
+        return BrokerError(
+            f"the broker at {self._settings.kafka_bootstrap} lacks the topic {name}:"
+            " run narrawatch topics create"
+        )
 
     def _take(self, names: Mapping[str, Topic], records: Sequence[ConsumerRecord]) -> None:
         with self._store.writing() as connection:
@@ -165,10 +175,24 @@ def _event(connection: sqlite3.Connection, record: ConsumerRecord) -> None:
     take_event(connection, decode_event(record.value or b""))
 
 
+def _watch(connection: sqlite3.Connection, record: ConsumerRecord) -> None:
+    stored = StoredWatches().after(record.offset, record.key, record.value)
+    if stored.foreign or record.key is None:
+        raise RejectedComment(RejectReason.INVALID_RECORD, "not a watch")
+    name = record.key.decode()
+    take_watch(connection, name, stored.watches.get(name))
+
+
+def _match(connection: sqlite3.Connection, record: ConsumerRecord) -> None:
+    take_match(connection, decode_match(record.value or b""))
+
+
 _TAKERS: Final[Mapping[Topic, Callable[[sqlite3.Connection, ConsumerRecord], None]]] = {
     Topic.NARRATIVES: _narrative,
     Topic.MENTIONS: _mention,
     Topic.EVENTS: _event,
+    Topic.WATCHES: _watch,
+    Topic.WATCH_MATCHES: _match,
 }
 
 

@@ -13,15 +13,10 @@ _PAGE_SIZE = 50
 
 
 def watches(connection: sqlite3.Connection, settings: Sequence[WatchSetting]) -> list[Watch]:
-    """All watches by name: a watch that several desks have is one here."""
+    """All watches by name: those of the settings, those added by command, those whose matches are known."""
     now = as_of_ms(connection)
     number, start = week_bin(now)
-    phrases: dict[str, list[str]] = {}
-    desks: dict[str, str | None] = {}
-    for watch in settings:
-        known = phrases.setdefault(watch.name, [])
-        known += [phrase for phrase in watch.phrases if phrase not in known]
-        desks[watch.name] = watch.desk
+    known = {watch.name: watch for watch in _added(connection)} | {watch.name: watch for watch in settings}
     counts = {
         row["watch"]: (row["found"], row["late"])
         for row in connection.execute(
@@ -37,15 +32,8 @@ def watches(connection: sqlite3.Connection, settings: Sequence[WatchSetting]) ->
     ):
         weeks.setdefault(row["watch"], [0] * WEEK_BINS)[row["bin"]] = row["found"]
     return [
-        Watch(
-            name=name,
-            desk=desks.get(name),
-            phrases=phrases.get(name, []),
-            matches=counts.get(name, (0, 0))[0],
-            last_day=counts.get(name, (0, 0))[1],
-            week=weeks.get(name, [0] * WEEK_BINS),
-        )
-        for name in sorted({*phrases, *counts})
+        _shown(name, known.get(name), counts.get(name, (0, 0)), weeks.get(name, [0] * WEEK_BINS))
+        for name in sorted({*known, *counts})
     ]
 
 
@@ -54,13 +42,24 @@ def find_watch(connection: sqlite3.Connection, settings: Sequence[WatchSetting],
     return next((watch for watch in watches(connection, settings) if watch.name == name), None)
 
 
+def _added(connection: sqlite3.Connection) -> list[WatchSetting]:
+    rows = connection.execute("SELECT fields FROM watches")
+    return [WatchSetting.model_validate_json(row["fields"]) for row in rows]
+
+
+def _shown(name: str, watch: WatchSetting | None, counts: tuple[int, int], week: list[int]) -> Watch:
+    """watch: None when it is known by its matches alone."""
+    fields = {} if watch is None else watch.model_dump(exclude={"name"})
+    return Watch(name=name, **fields, matches=counts[0], last_day=counts[1], week=week)
+
+
 def watch_page(connection: sqlite3.Connection, watch: Watch, page: int = 1) -> WatchPage:
     """One page of its matches, newest first, each with the label of its narrative and the link it has."""
     rows = connection.execute(
         """
         SELECT w.*, coalesce(a.owner, w.narrative_id) AS owner, json_extract(n.view, '$.label') AS label,
             (SELECT m.permalink FROM mentions m WHERE m.narrative_id = n.id AND m.source = w.source
-                AND m.comment_id = w.comment_id) AS permalink
+                AND m.comment_id = w.comment_id) AS mentioned_at
         FROM matches w LEFT JOIN aliases a ON a.id = w.narrative_id
         LEFT JOIN narratives n ON n.id = coalesce(a.owner, w.narrative_id)
         WHERE watch = ? ORDER BY w.at_ms DESC, w.w DESC LIMIT ? OFFSET ?
@@ -83,7 +82,10 @@ def watch_page(connection: sqlite3.Connection, watch: Watch, page: int = 1) -> W
                 at=instant(row["at_ms"]),
                 narrative_id=row["owner"] if row["label"] is not None else None,
                 label=row["label"],
-                permalink=row["permalink"] or "",
+                thread=row["thread"],
+                author=row["author"],
+                language=row["language"],
+                permalink=row["permalink"] or row["mentioned_at"] or "",
             )
             for row in rows
         ],

@@ -57,9 +57,12 @@ class Wording:
         """A date with its time for axes."""
         return format_datetime(at, "d MMM HH:mm", locale=self._locale)
 
-    def day(self, at: datetime) -> str:
-        """A date alone."""
-        return format_datetime(at, "d MMM y", locale=self._locale)
+    def duration(self, seconds: float) -> str:
+        """A span of time in its largest whole unit: minutes, hours or days."""
+        for unit, length in (("days", 86_400), ("hours", 3_600)):
+            if seconds >= length and seconds % length == 0:
+                return self(f"width.{unit}", n=int(seconds // length))
+        return self("width.minutes", n=round(seconds / 60))
 
     def name_of_language(self, code: str) -> str:
         """What this language calls the language with that code; the code itself where it has no name."""

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import pytest
 import yaml
 
 from streams.cli import COMMANDS, narrawatch
@@ -38,8 +37,7 @@ def check_command(arguments: Sequence[str]) -> None:
     """The command line takes these arguments. Nothing is run."""
     command: click.Command = narrawatch
     rest = [str(argument) for argument in arguments]
-    if rest[0] not in COMMANDS:
-        pytest.skip(f"narrawatch has no command {rest[0]} yet")
+    assert rest[0] in COMMANDS
     while isinstance(command, click.Group):
         context = click.Context(command, info_name="narrawatch")
         found = command.get_command(context, rest[0])
@@ -53,11 +51,7 @@ def check_environment(environment: Mapping[str, str]) -> None:
     """What begins with the prefix is a setting, and the settings take these values together."""
     given = {key: value for key, value in environment.items() if key.startswith(ENV_PREFIX)}
     names = {key.removeprefix(ENV_PREFIX).lower() for key in given}
-    unknown = names - Settings.model_fields.keys()
-    parts = {name.split("_")[0] for name in unknown}
-    if parts and not any(field.split("_")[0] in parts for field in Settings.model_fields):
-        pytest.skip(f"there are no settings {', '.join(sorted(unknown))} yet")
-    assert not unknown
+    assert names <= Settings.model_fields.keys()
     values: dict[str, Any] = {}
     for key, value in given.items():
         name = key.removeprefix(ENV_PREFIX).lower()

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import IO, Any
 
 import pytest
+from click.testing import CliRunner
 
 from streams.broker import EmbeddedBroker
+from streams.cli import narrawatch
 from streams.results import WatchMatchRecord, decode_match
 from streams.settings import Settings, load_settings
 from streams.topics import Topic, create_topics
-from tests.integration.live import Worker, records, run, send, wait_until_done
+from tests.integration.live import Worker, environment_of, records, run, send, wait_until_done
 
 pytestmark = pytest.mark.integration
 
@@ -86,6 +88,8 @@ def test_a_running_worker_picks_watches_up_and_the_next_one_has_them(
             settings, "add", "takeover", "--phrase", "disguised takeover", "--threshold-per-hour", "3"
         )
         assert (added["watch"]["threshold_per_hour"], added["replaced"]) == (3, False)
+        rules = run(settings, "alerts", "render", "--added").stdout
+        assert "takeover" in rules
         until(lambda: worker.metric("narrawatch_watches") == 1, "the worker does not hear of the watch")
         send(settings, [comment(2, TAKEOVER), comment(3, OTHER)])
         wait_until_done(settings)
@@ -118,13 +122,17 @@ def test_a_running_worker_picks_watches_up_and_the_next_one_has_them(
     assert (none["comments"], none["matches"]) == (0, [])
 
 
-def test_the_command_line_says_what_is_wrong(settings: Settings, tmp_path: Path) -> None:
+def test_the_command_line_says_what_is_wrong(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environment_of(settings).items():
+        monkeypatch.setenv(name, value)
     config = tmp_path / "settings.toml"
     config.write_text("[[watches]]\nname = 'ours'\nphrases = ['a disguised takeover']\n", encoding="utf-8")
 
     def told(*arguments: str) -> tuple[int, str]:
-        done = run(settings, "watches", *arguments, "--config", str(config))
-        return done.returncode, done.stdout + done.stderr
+        done = CliRunner().invoke(narrawatch, ["watches", *arguments, "--config", str(config)])
+        return done.exit_code, done.output
 
     assert told("add", "ours") == (
         1,

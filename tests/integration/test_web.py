@@ -16,12 +16,13 @@ import msgspec
 import pytest
 from kafka import KafkaProducer
 
-from models.outcome import Event, EventType, Mention, NarrativeView, Outcome
+from models.outcome import Event, EventType, Mention, NarrativeView, Outcome, WatchMatch
 from streams.broker import EmbeddedBroker
 from streams.connection import producer_options
 from streams.results import narrative_output, outputs_of
-from streams.settings import Settings, load_settings
+from streams.settings import Settings, Watch, load_settings
 from streams.topics import Topic, create_topics, topic_name
+from streams.watch_topic import write_watch
 from tests.integration.live import ROOT, environment_of, run
 from tests.web.records import NOW, mentions, narrative
 
@@ -118,6 +119,24 @@ def test_the_page_follows_the_topics(tmp_path: Path) -> None:
             send(settings, [(Topic.MENTIONS, b"tech", b"garbage"), (Topic.NARRATIVES, b"x", b"\xff")])
             page.until("/ready", 200, refused_records=2)
 
+            write_watch(settings, "quiet sale", Watch(name="quiet sale", phrases=("sold quietly",)))
+            match = WatchMatch(
+                watch="quiet sale",
+                source="b",
+                comment_id="c",
+                n=0,
+                text="x",
+                similarity=0.9,
+                narrative_id="n2",
+                at=NOW,
+            )
+            gone = msgspec.structs.replace(match, comment_id="d")
+            voided = msgspec.structs.replace(gone, n=-1, text="", withdrawn=True)
+            write(settings, Outcome(match_news=[match, gone, voided]))
+            page.until("/api/v1/watches/quiet%20sale", 200, total=1)
+            (watch,) = page.get("/api/v1/watches")[1]
+            assert (watch["phrases"], watch["matches"]) == (["sold quietly"], 1)
+
             withdrawn = msgspec.structs.replace(told(1, "n1")[0], withdrawn=True, text="")
             merge = Event(
                 type=EventType.MERGED,
@@ -132,12 +151,17 @@ def test_the_page_follows_the_topics(tmp_path: Path) -> None:
             found = page.until("/api/v1/narratives/n2", 200, narrative_id="n1", kept_mentions=6)
             page.until("/api/v1/narratives", 200, total=1)
             assert [one["type"] for one in found["events"]] == ["merged"]
+            found = page.get("/api/v1/watches/quiet%20sale")[1]["matches"][0]
+            assert (found["narrative_id"], found["label"]) == ("n1", "The label of n1")
+            write_watch(settings, "quiet sale", None)
             page.end(signal.SIGKILL)
 
         output = narrative_output("tech", view("n1", mentions=99))
         send(settings, [(output.topic, output.key, output.value)])
         with web(settings, log) as page:
             page.until("/api/v1/narratives/n1", 200, mentions=99, kept_mentions=6)
+            (watch,) = page.get("/api/v1/watches")[1]
+            assert (watch["phrases"], watch["matches"]) == ([], 1)  # removed; what it found is history
             page.until("/ready", 200, refused_records=0)  # it went on, and did not begin anew
             assert page.end(signal.SIGTERM) == 0
         port = int(broker.address.rpartition(":")[2])

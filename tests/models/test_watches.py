@@ -5,14 +5,16 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from models.embedding import HashEmbedder
 from models.engine import Engine
+from models.lexical import terms
 from models.outcome import WatchMatch
 from models.parameters import Parameters
-from models.representation import LanguageMeans
+from models.representation import Representation
 from models.types import Claim
-from models.watches import LITERAL_SIMILARITY, Lookout, Watch, make_watch
+from models.watches import LITERAL_SIMILARITY, Lookout, Watch, WatchedPhrase, make_watch
 from tests.models.claim_factory import CHATTER, DIMENSIONS, TAKEOVER, claims_of, original, story
 
 EMBEDDER = HashEmbedder(64)
@@ -20,7 +22,7 @@ WATCH = make_watch("takeover", ["rachat déguisé", "disguised takeover"], EMBED
 
 
 def similarity(text: str) -> float:
-    return float(Lookout([WATCH]).similarities(LanguageMeans(64), text, "en", EMBEDDER.embed([text]))[0])
+    return float(Lookout([WATCH]).similarities(Representation(64), text, "en", EMBEDDER.embed([text]))[0])
 
 
 def test_the_very_words_match_whatever_the_case_and_the_accents() -> None:
@@ -40,35 +42,47 @@ def test_a_watch_without_phrases_matches_nothing() -> None:
     empty = make_watch("none", [], lambda texts: np.zeros((len(texts), 64), dtype=np.float32), lambda _: "en")
     lookout = Lookout([empty])
     assert (
-        lookout.matches(LanguageMeans(64), "some longer text here", "en", np.ones((1, 64), np.float32)) == {}
+        lookout.matches(Representation(64), "some longer text here", "en", np.ones((1, 64), np.float32)) == {}
     )
 
 
+def plain(
+    desk: Representation, said: str, claim: NDArray[np.float32], phrase: WatchedPhrase, *, knows: bool
+) -> float:
+    wanted = desk.means.centre(phrase.language, phrase.vector)
+    dense = max(float(desk.means.centre("en", one) @ wanted) for one in claim)
+    if phrase.language != "en":
+        return (0.7 if knows else 0.87) * dense
+    first, second = desk.lexical.rows([terms(phrase.text), terms(said)])
+    return 0.5 * dense + 0.5 * float(first @ second)
+
+
 def test_many_watches_at_once_are_each_as_if_alone() -> None:
-    """Against the plain definition: the cosine of both sides, each less the mean of its language."""
+    """Against the plain definition: half the cosine of vectors, half that of terms."""
     texts = [*TAKEOVER, *CHATTER]
-    means = LanguageMeans(64)
+    desk = Representation(64)
     for number, text in enumerate(texts):
-        means.add("fr" if number % 3 else "en", EMBEDDER.embed([text])[0])
+        desk.count("fr" if number % 3 else "en", EMBEDDER.embed([text])[0], terms(text))
     watches = [
-        make_watch(f"w{n}", texts[n : n + 3], EMBEDDER.embed, lambda text: "fr" if len(text) % 2 else "en")
+        make_watch(
+            f"w{n}", [*texts[n : n + 3], "??"], EMBEDDER.embed, lambda text: "fr" if len(text) % 2 else "en"
+        )
         for n in range(5)
     ]
-    claim = EMBEDDER.embed(["They speak of a partnership, and mean a takeover.", "They mean it."])
-    found = Lookout(watches).similarities(means, "They speak of something else here", "en", claim)
+    watches.append(make_watch("foreign", texts[:2], EMBEDDER.embed, lambda _: "fr"))
+    said = "They speak of a partnership, and mean a takeover."
+    claim = EMBEDDER.embed([said, "They mean it."])
+    found = Lookout(watches).similarities(desk, said, "en", claim, -0.01)
     for watch, similarity in zip(watches, found, strict=True):
-        cosines = [
-            float(means.centre("en", row) @ means.centre(phrase.language, phrase.vector))
-            for row in claim
-            for phrase in watch.phrases
-        ]
-        assert similarity == pytest.approx(max(cosines), abs=1e-5)
+        knows = any(phrase.language == "en" for phrase in watch.phrases)
+        cosines = [plain(desk, said, claim, phrase, knows=knows) for phrase in watch.phrases]
+        assert similarity == pytest.approx(max(cosines) - 0.01, abs=0.01)  # terms of a phrase may collide
 
 
 def test_two_watches_of_one_name_are_one() -> None:
     lookout = Lookout([WATCH, msgspec.structs.replace(WATCH, threshold=0.99)])
     text = "Rachat déguisé, ni plus ni moins"
-    matches = lookout.matches(LanguageMeans(64), text, "en", EMBEDDER.embed([text]))
+    matches = lookout.matches(Representation(64), text, "en", EMBEDDER.embed([text]))
     assert list(matches) == ["takeover"]
     assert matches["takeover"] >= LITERAL_SIMILARITY
 

@@ -657,6 +657,9 @@ async def test_watches_that_come_later_apply_to_what_comes_after_them(settings: 
     assert all(int(match.comment_id.strip("c")) >= 30 for match in matches)
     keys = {output.key for output in bench.outlet.outputs if output.topic is Topic.WATCH_MATCHES}
     assert keys == {b"prices"}
+    await bench.agent.tick()
+    observed = bench.metric("narrawatch_watch_observed_matches", desk="default", watch="prices", window="24h")
+    assert observed
     count = len({(match.comment_id, match.n) for match in matches})
     assert bench.metric("narrawatch_watch_matches_total", desk="default", watch="prices") == count
     told = len(matches)
@@ -667,6 +670,9 @@ async def test_watches_that_come_later_apply_to_what_comes_after_them(settings: 
         for n in range(60, 64)
     ]
     await bench.give(later)
+    await bench.agent.tick()
+    gone = bench.metric("narrawatch_watch_observed_matches", desk="default", watch="prices", window="24h")
+    assert gone is None  # nobody looks for it any more
     again = [decode_match(value) for value in bench.outlet.values(Topic.WATCH_MATCHES)[told:]]
     assert all(match.retroactive for match in again)
     assert not {match.comment_id for match in again} & {f"c{n}" for n in range(60, 64)}

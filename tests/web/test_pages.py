@@ -110,6 +110,11 @@ async def test_filters_and_search(
     assert {str(link).removeprefix("/narratives/") for link in links} == expected
 
 
+async def test_a_search_shows_where_the_words_stand(filled: Store, client: httpx.AsyncClient) -> None:
+    assert texts(await page(client, "/?q=comment+c9"), ".said") == ["Text of comment c9"]
+    assert texts(await page(client, "/?q=takeover"), ".said") == ["They sold the company without saying so."]
+
+
 @pytest.mark.parametrize(
     ("sort", "first"), [("recent", "n3"), ("mentions", "n2"), ("emerged", "n2"), ("rising", "n2")]
 )

@@ -30,7 +30,7 @@ def test_templates_use_what_there_is_and_all_of_it() -> None:
     assert [
         key for key in used if not key.endswith(".") and key not in known and f"{key}.other" not in known
     ] == []
-    groups = set(re.findall(r"""["']([a-z_.]+\.)["'] ~""", text)) | {"event.", "trigger.", "kind."}
+    groups = set(re.findall(r"""["']([a-z_.]+\.)["'] ~""", text)) | {"event.", "trigger.", "kind.", "width."}
     quoted = set(re.findall(r"""["']([a-z_0-9.]+)["']""", text)) | {"language.unknown"}
     unused = {
         key
@@ -68,6 +68,13 @@ def test_numbers_dates_and_plurals() -> None:
     assert [english.number(12345.678), french.number(12345.678)] == ["12,345.68", "12\u202f345,68"]
     assert [french("n.authors", n=n) for n in (0, 1, 2)] == ["0 auteur", "1 auteur", "2 auteurs"]
     assert [english("n.authors", n=n) for n in (0, 1, 2)] == ["0 authors", "1 author", "2 authors"]
+    assert [english.duration(seconds) for seconds in (300, 3_600, 5_400, 86_400, 7 * 86_400)] == [
+        "5 minutes",
+        "1 hour",
+        "90 minutes",
+        "1 day",
+        "7 days",
+    ]
     assert french("n.authors", n=2_000_000).endswith("auteurs")
     assert [english.name_of_language(code) for code in ("fr", "und", "x-y", "zz", "")] == [
         "French",
