@@ -4,26 +4,27 @@ A sum has two parts: the rows of claims still in the window, which are made anew
 claims that have left it, which are settled. A narrative is known by its `uid`, a counter that never repeats;
 its slot in the arrays is reused.
 
-Comparing a claim with ten thousand sums takes milliseconds. From a thousand on, `models.sketch` chooses which
-are compared.
+Comparing a claim with ten thousand sums takes milliseconds. From some hundreds on, `models.sketch` chooses
+which are compared.
 """
 
 import heapq
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Sequence
 
 import msgspec
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from models.representation import mirrored
-from models.sketch import Sketch
+from models.sketch import Sketch, similarity
 
 __all__ = ["CentroidState", "Centroids", "KeptSums"]
 
 _FIRST_CAPACITY = 64
-_EXACT_UP_TO = 1_024  # narratives: so many are compared without a sketch, as fast as with one
+_EXACT_UP_TO = 256  # narratives: so many are compared without a sketch, as fast as with one
 _NONE = -1
+_NOTHING = np.zeros(0, dtype=np.float32)
 _NEVER = np.float32(-2.0)  # below any mean of inner products
 
 
@@ -113,12 +114,11 @@ class Centroids:
         self._sums[before], self._sizes[before] = self._settled_sums[before], self._settled_sizes[before]
         self._active[before] = False
         self._stale.update(before.tolist())
-        for place in np.flatnonzero(owners != _NONE).tolist():
-            slot = self._slot_of[int(owners[place])]
-            self._sums[slot] += rows[place]
-            self._sizes[slot] += 1.0
-            self._active[slot] = True
-        self._stale.update(np.flatnonzero(self._active).tolist())
+        places = np.flatnonzero(owners != _NONE)
+        slots = np.array([self._slot_of[uid] for uid in owners[places].tolist()], dtype=np.intp)
+        _add_up(self._sums, self._sizes, slots, rows, places)
+        self._active[slots] = True
+        self._stale.update(slots.tolist())
 
     def merge(self, keep: int, gone: int) -> None:
         """Move all of `gone` into `keep`; `gone` ceases to exist."""
@@ -142,55 +142,50 @@ class Centroids:
         heapq.heappush(self._free, slot)
 
     def nearest(
-        self, row: NDArray[np.float32], gains: Mapping[int, float], threshold: float
+        self,
+        row: NDArray[np.float32],
+        threshold: float,
+        uids: Sequence[int] = (),
+        gains: NDArray[np.float32] = _NOTHING,
     ) -> tuple[int, float]:
         """The uid of the narrative most similar to a row, and the similarity; -1 and -2.0 without any.
 
-        Similarity to an idle narrative is divided by the idle factor. gains: uid to what is added. Where none
-        reaches the threshold, and there are many, it need not be the most similar that is returned.
+        Similarity to an idle narrative is divided by the idle factor. uids, gains: narratives, and what the
+        sum of products of the row and their claims gains, (n,). Where none reaches the threshold, and there
+        are many, it need not be the most similar that is returned.
         """
         if not self._slot_of:
             return _NONE, float(_NEVER)
+        other = row.copy()
+        other[-2], other[-1] = row[-1], row[-2]  # see `mirrored`
+        gained = np.array([self._slot_of[uid] for uid in uids], dtype=np.intp)
+        if len(gained):
+            gains = gains / self._trusted(gained)
         if len(self._slot_of) > self._exact_up_to:
-            return self._nearest_of_many(row, gains, threshold)
-        used = self._used
-        similar = (self._sums[:used] @ mirrored(row)) / np.maximum(self._sizes[:used], np.float32(1.0))
-        trust = self._sizes[:used] / np.maximum(self._sizes[:used] + self._doubt, np.float32(1.0))
-        similar[~self._active[:used]] /= self._idle_factor
-        for uid, gain in gains.items():
-            similar[self._slot_of[uid]] += gain
-        similar *= trust
-        similar[self._uids[:used] == _NONE] = _NEVER
-        best = int(similar.argmax())
-        return int(self._uids[best]), float(similar[best])
-
-    def _nearest_of_many(
-        self, row: NDArray[np.float32], gains: Mapping[int, float], threshold: float
-    ) -> tuple[int, float]:
-        gained = {self._slot_of[uid]: gain for uid, gain in gains.items()}
-        other = mirrored(row)
-        exact = partial(self._exact, other, gained)
-        slot, similarity = self._fresh_sketch().nearest(
-            other, self._used, exact, also=gained, threshold=threshold
-        )
+            sketch = self._fresh_sketch()
+            slot, found = sketch.nearest(
+                other, self._sums, (gained, gains), used=self._used, threshold=threshold
+            )
+        else:
+            used = slice(self._used)
+            similar = _all_products(self._sums[used], other) * self._scale(used)
+            similar[gained] += gains
+            similar[self._uids[used] == _NONE] = _NEVER
+            slot = int(similar.argmax())
+            found = float(similar[slot])
         uid = int(self._uids[slot])
-        return uid, (float(_NEVER) if uid == _NONE else similarity)
+        return uid, (float(_NEVER) if uid == _NONE else found)
 
-    def _exact(
-        self, other: NDArray[np.float32], gained: Mapping[int, float], slots: NDArray[np.intp]
-    ) -> NDArray[np.float32]:
-        """Similarities of a mirrored row to what is in slots, (n,). gained: slot to what is added.
+    def _trusted(self, slots: NDArray[np.intp] | slice) -> NDArray[np.float32]:
+        """What sums are divided by to be means, as far as they are trusted."""
+        trusted: NDArray[np.float32] = np.maximum(self._sizes[slots] + self._doubt, np.float32(1.0))
+        return trusted
 
-        Each is the same to the bit whatever it is asked for with, which a matrix product does not promise.
-        """
-        sizes = self._sizes[slots]
-        trusted = np.maximum(sizes + self._doubt, np.float32(1.0))
-        similar: NDArray[np.float32] = np.vecdot(self._sums.take(slots, axis=0), other)
-        similar /= np.where(self._active[slots], trusted, trusted * self._idle_factor)
-        if gained:
-            gain = np.array([gained.get(slot, 0.0) for slot in slots.tolist()], dtype=np.float32)
-            similar += gain * sizes / trusted
-        return similar
+    def _scale(self, slots: NDArray[np.intp] | slice) -> NDArray[np.float32]:
+        """What sums are multiplied by to be means, as trusted and as idle as they are."""
+        factor = np.where(self._active[slots], np.float32(1.0), self._idle_factor)
+        scale: NDArray[np.float32] = np.float32(1.0) / (self._trusted(slots) * factor)
+        return scale
 
     def _fresh_sketch(self) -> Sketch:
         """The sketch of all means, as trusted and as idle as they are now."""
@@ -198,11 +193,8 @@ class Centroids:
             self._sketch = Sketch(self._dimensions, len(self._sizes))
             self._stale = set(range(self._used))
         if self._stale:
-            slots = np.array(sorted(self._stale), dtype=np.intp)
-            sizes = self._sizes[slots]
-            scale = np.float32(1.0) / np.maximum(sizes + self._doubt, np.float32(1.0))
-            scale[~self._active[slots]] /= self._idle_factor
-            self._sketch.put(slots, self._sums, scale)
+            slots = np.array(list(self._stale), dtype=np.intp)  # in any order: they do not touch one another
+            self._sketch.put(slots, self._sums, self._scale(slots))
             self._stale.clear()
         return self._sketch
 
@@ -213,8 +205,10 @@ class Centroids:
             return []
         wanted = self._active[:used].copy()
         if len(rows):
-            means = self._sums[:used] / np.maximum(self._sizes[:used], 1.0)[:, None]
-            wanted |= (means @ mirrored(rows).T).max(axis=1) >= threshold
+            idle = np.flatnonzero(~wanted)
+            means = self._sums[idle] / np.maximum(self._sizes[idle], 1.0)[:, None]
+            near = (means @ mirrored(rows).T).max(axis=1) >= threshold * self._idle_factor
+            wanted[idle[near]] = True
         return sorted(self._uids[:used][wanted & (self._uids[:used] != _NONE)].tolist())
 
     def items(
@@ -335,6 +329,30 @@ class Centroids:
             self._sums[slot] = np.frombuffer(total, dtype="<f4")
         self._free = sorted(set(range(self._used)) - set(self._slot_of.values()))
         self._sketch = None
+
+
+@njit(cache=True)
+def _all_products(sums: NDArray[np.float32], row: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Of each sum and the row, (n,)."""
+    products = np.empty(len(sums), dtype=np.float32)
+    for slot in range(len(sums)):
+        products[slot] = similarity(sums[slot], row)
+    return products
+
+
+@njit(cache=True)
+def _add_up(
+    sums: NDArray[np.float32],
+    sizes: NDArray[np.float32],
+    slots: NDArray[np.intp],
+    rows: NDArray[np.float32],
+    places: NDArray[np.intp],
+) -> None:
+    """Count rows at some places to slots, in order."""
+    for number in range(len(places)):
+        for column in range(rows.shape[1]):
+            sums[slots[number], column] += rows[places[number], column]
+        sizes[slots[number]] += np.float32(1.0)
 
 
 def _grown(array: NDArray[np.float32], rows: int) -> NDArray[np.float32]:

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from models.lexical import LEXICAL_DIMENSIONS
@@ -122,6 +123,13 @@ class Context:
         seen: NDArray[np.float32] = centred * np.where(lengths > _NO_DIRECTION, scale, 0.0)[:, None]
         return seen.astype(np.float32)
 
+    def inside_one(self, thread: str, dense: NDArray[np.float32]) -> NDArray[np.float32]:
+        """`inside` of one claim, but for rounding. dense: of its row, (dense,)."""
+        if thread not in self._means:
+            return dense
+        total, claims = self._means[thread]
+        return _seen_inside(dense, total, claims + _PRIOR_CLAIMS)
+
     def _mean(self, thread: str) -> NDArray[np.float32]:
         total, claims = self._means[thread]
         return (total / (claims + _PRIOR_CLAIMS)).astype(np.float32)
@@ -136,6 +144,19 @@ class Context:
     def load(self, state: tuple[Iterable[tuple[str, ThreadMean]], Iterable[tuple[str, ThreadMean]]]) -> None:
         """Take over what `state` returned."""
         self._settled, self._means = _unpacked(state[0]), _unpacked(state[1])
+
+
+@njit(cache=True)
+def _seen_inside(dense: NDArray[np.float32], total: NDArray[np.float64], claims: int) -> NDArray[np.float32]:
+    centred = np.empty_like(dense)
+    before = after = 0.0
+    for column in range(len(dense)):
+        centred[column] = dense[column] - np.float32(total[column] / claims)
+        before += dense[column] * dense[column]
+        after += centred[column] * centred[column]
+    length = math.sqrt(after)
+    centred *= np.float32(math.sqrt(before) / length if length > _NO_DIRECTION else 0.0)
+    return centred
 
 
 def _packed(means: Mapping[str, tuple[NDArray[np.float64], int]]) -> list[tuple[str, ThreadMean]]:

@@ -63,13 +63,15 @@ from models.snapshot import (
 from models.spikes import SpikeParameters
 from models.spiking import Spiking
 from models.types import Claim, unpack_vectors
-from models.watches import Watch, best_match
+from models.watches import Lookout, Watch
 from models.window import Window
 
 __all__ = ["Engine"]
 
 _HOUR_MS = 3_600_000
 _MINUTE_MS = 60_000
+_SECOND_MS = 1_000
+_HASTY_SHARE = 2  # of the window, that makes a review due in any case
 _MOST_CAUTION = 2.0  # of a young desk: this many times the threshold convinces it, too
 
 
@@ -99,7 +101,7 @@ class Engine:
     ) -> None:
         self.desk = desk
         self.parameters = parameters or Parameters()
-        self.watches = watches
+        self._lookout = Lookout(watches)
         self._representation = Representation(dimensions, background)
         self._centroids = Centroids(
             self._representation.dimensions, self.parameters.idle_factor, self.parameters.doubt
@@ -147,6 +149,15 @@ class Engine:
             self._seen.put(key, DELETED, self._clock.now_ms or 0, version or 0)
             self._outcome.deleted += 1
         return self._hand_out()
+
+    @property
+    def watches(self) -> Sequence[Watch]:
+        """What is looked for. To set it has an effect on claims that come later, and on nothing else."""
+        return self._lookout.watches
+
+    @watches.setter
+    def watches(self, watches: Sequence[Watch]) -> None:
+        self._lookout = Lookout(watches)
 
     def narratives(self) -> list[NarrativeView]:
         """The narratives in hot state, by the time they emerged."""
@@ -219,16 +230,16 @@ class Engine:
         self._representation.count(claim.language, vector, found)
         member = self._judged(member_of(claim, at), vector)
         self._context.count(thread, member.substance, now)
-        substance = np.array([member.substance], dtype=np.float32)
-        row = self._representation.rows([claim.language], vector[None, :], [found], substance)[0]
-        plain, inside = row[: len(vector)], self._context.inside([thread], row[None, :])[0]
-        gained = self._parts.gains(thread, plain, inside, self._context.worth(thread))
-        gains = {uid: gain / self._centroids.size(uid) for uid, gain in gained.items()}
+        row = self._representation.row(claim.language, vector, found, member.substance)
+        plain = row[: len(vector)]
+        inside = self._context.inside_one(thread, plain)
+        uids, gains = self._parts.gains(thread, plain, inside, self._context.worth(thread))
         threshold = self._threshold()
-        uid, similarity = self._centroids.nearest(row, gains, threshold)
+        uid, similarity = self._centroids.nearest(row, threshold, uids, gains)
         joins = similarity >= threshold
         member = member.at_similarity(similarity if joins else 0.0)
-        self._window.append(member, vector, found, uid if joins else HELD_BACK)
+        matched = msgspec.structs.replace(member, matches=self._matched(claim))
+        self._window.append(matched, vector, found, uid if joins else HELD_BACK)
         self._unreviewed += 1
         self._unrevised += 1
         narrative = self._narratives[uid] if joins else None
@@ -238,7 +249,9 @@ class Engine:
             self._take_in(narrative, member, now, at, retroactive=False)
         else:
             self._assign(member, None)
-        self._watch(claim, narrative, at)
+        for match in _matches(matched, None if narrative is None else narrative.narrative_id):
+            self._outcome.matches.append(match)
+            self._outcome.match_news.append(match)
 
     def _judged(self, member: Member, vector: NDArray[np.float32]) -> Member:
         if self._judge is None or not is_prose(member.text, member.language):
@@ -266,10 +279,9 @@ class Engine:
         if narrative.state is State.FADED:
             narrative.state = State.EMERGED
             self._tell(EventType.REVIVED, narrative, at, {"authors": float(len(narrative.authors))})
-        if narrative.mentions >= self.parameters.relabel_growth * narrative.labelled_mentions:
-            self._label(narrative)
 
     def _assign(self, member: Member, narrative_id: str | None) -> None:
+        self._outcome.match_news += _matches(member, narrative_id, retroactive=True)
         self._outcome.assignments.append(
             Assignment(
                 source=member.source,
@@ -286,9 +298,15 @@ class Engine:
     def _review_is_due(self, now: int) -> bool:
         if self._unreviewed == 0:
             return False
-        enough = max(1, len(self._window) // self.parameters.reviews_per_window)
-        late = now - self._reviewed_ms >= self.parameters.review_minutes * _MINUTE_MS
-        return late or self._unreviewed >= enough
+        since_ms = now - self._reviewed_ms
+        if since_ms >= self.parameters.review_minutes * _MINUTE_MS:
+            return True
+        is_hasty = since_ms < self.parameters.review_seconds * _SECOND_MS and self._window_is_full()
+        share = _HASTY_SHARE if is_hasty else self.parameters.reviews_per_window
+        return self._unreviewed >= max(1, len(self._window) // share)
+
+    def _window_is_full(self) -> bool:
+        return len(self._window) >= self.parameters.window_claims
 
     def _review(self, now: int, at: int) -> None:
         """Group what is held back with what is near, or everything anew, and act on the groups."""
@@ -301,12 +319,16 @@ class Engine:
             decided = self._revised(view, now, at)
         else:
             decided = self._joined(view, now, at)
-        self._act(view, decided, now, at)
+        left = self._act(view, decided, now, at)
+        self._relabel({*self._window.owners, *left} - {HELD_BACK})
         self._slide(view)
 
     def _revision_is_due(self, now: int) -> bool:
-        enough = self._unrevised >= self.parameters.window_claims // self.parameters.reviews_per_window
-        late = now - self._revised_ms >= self.parameters.revise_minutes * _MINUTE_MS
+        since_ms = now - self._revised_ms
+        is_hasty = since_ms < _HASTY_SHARE * self.parameters.review_seconds * _SECOND_MS
+        share = 1 if is_hasty and self._window_is_full() else self.parameters.reviews_per_window
+        enough = self._unrevised >= self.parameters.window_claims // share
+        late = since_ms >= self.parameters.revise_minutes * _MINUTE_MS
         return bool(self._narratives) and (enough or late)
 
     def _joined(self, view: View, now: int, at: int) -> list[_Decision]:
@@ -330,10 +352,8 @@ class Engine:
         uids = [uid for uid in near if self._centroids.is_settled(uid)]
         products, sizes = self._grouping.products(view, places, uids, self._context.worth, settled=True)
         before = list(self._window.owners)
-        owner = np.array([*before, *uids])
-        stays = (owner[:, None] == owner[None, :]) & (owner[:, None] != HELD_BACK)
-        stay = self.parameters.stay * stays * np.outer(sizes, sizes)
-        groups = self._grouping.groups(products + stay, sizes, places, uids, self._threshold())
+        drawn = self._grouping.drawn_together(products, sizes, [*before, *uids])
+        groups = self._grouping.groups(drawn, sizes, places, uids, self._threshold())
         decided = []
         for group, living in zip(groups, homes(groups, dict(enumerate(before))), strict=True):
             origin = main_owner(before[place] for place in group.places)
@@ -347,7 +367,7 @@ class Engine:
         return decided
 
     def _is_convincing(
-        self, products: NDArray[np.float64], items: list[int], places: list[int], *, split: bool
+        self, products: NDArray[np.float32], items: list[int], places: list[int], *, split: bool
     ) -> bool:
         """Whether claims are a narrative. The fewer they are, the more they must be as one; and so must those
         that were taken for another narrative. items: the places' rows in products.
@@ -368,8 +388,8 @@ class Engine:
             for core in cores
         )
 
-    def _act(self, view: View, decided: list[_Decision], now: int, at: int) -> None:
-        """Move claims to where they belong, and tell."""
+    def _act(self, view: View, decided: list[_Decision], now: int, at: int) -> Iterable[int]:
+        """Move claims to where they belong, and tell; returns the narratives that some have left."""
         left: dict[int, list[int]] = {}
         joined: list[tuple[_Decision, list[int]]] = []
         for decision in decided:
@@ -391,6 +411,7 @@ class Engine:
                     self._assign(self._window.members[place].at_similarity(0.0), None)
             else:
                 self._join_retroactively(decision, moved, view, now, at)
+        return left
 
     def _take_out(self, uid: int, places: list[int]) -> None:
         """Withdraw the mentions of comments whose claims have left a narrative, unless others stayed."""
@@ -416,8 +437,9 @@ class Engine:
                 narrative.add(rest[0])
                 self._outcome.mentions.append(_mention(narrative.narrative_id, rest[0], retroactive=True))
         narrative.resample([member for staying in stay.values() for member in staying])
+        if any(narrative.shows(members[place]) for place in places):
+            narrative.labelled_mentions = 0
         self._changed[uid] = None
-        self._label(narrative)
 
     def _withdraw(self, source: str, comment_id: str) -> None:
         """Forget what a comment said. The sums of narratives follow at the next review."""
@@ -429,9 +451,11 @@ class Engine:
             if owners[place] != HELD_BACK:
                 left.setdefault(owners[place], []).append(place)
             owners[place] = HELD_BACK
-            self._assign(members[place].at_similarity(0.0), None)
+            self._assign(msgspec.structs.replace(members[place], similarity=0.0, matches={}), None)
+        self._withdraw_matches(source, comment_id, [members[place] for place in places])
         for uid, own in left.items():
             self._take_out(uid, own)
+        self._relabel(left)
         self._window.drop(set(places))
         for narrative in self._narratives.values():
             if key in narrative.comments:
@@ -439,6 +463,25 @@ class Engine:
                 self._outcome.mentions.append(msgspec.structs.replace(bare, withdrawn=True))
                 self._changed[narrative.uid] = None
                 self._label(narrative)
+
+    def _withdraw_matches(self, source: str, comment_id: str, members: Sequence[Member]) -> None:
+        """What a comment that has left the window matched is not known: it may have been anything."""
+        is_new = self._seen.digest(key_of(source, comment_id)) is None
+        unknown = () if members or is_new else (watch.name for watch in self.watches)
+        for name in dict.fromkeys([*(name for member in members for name in member.matches), *unknown]):
+            self._outcome.match_news.append(
+                WatchMatch(
+                    watch=name,
+                    source=source,
+                    comment_id=comment_id,
+                    n=-1,
+                    text="",
+                    similarity=0.0,
+                    narrative_id=None,
+                    at=instant(self._clock.now_ms or 0),
+                    withdrawn=True,
+                )
+            )
 
     def _unite(self, uids: list[int], at: int) -> int:
         """Merge narratives that have become one; the oldest keeps its identity."""
@@ -558,6 +601,16 @@ class Engine:
             )
         )
 
+    def _relabel(self, uids: Iterable[int]) -> None:
+        """Label those of these narratives that have grown, or lost what they were shown by."""
+        for uid in sorted(uids):
+            narrative = self._narratives.get(uid)
+            if narrative is None or not narrative.mentions:
+                continue
+            if narrative.mentions >= self.parameters.relabel_growth * narrative.labelled_mentions:
+                self._label(narrative)
+                self._changed[uid] = None
+
     def _tell_spikes(self, now: int, at: int) -> None:
         members, owners = self._window.members, self._window.owners
         self._outcome.events += self._spiking.spikes(self._narratives, members, owners, now_ms=now, at_ms=at)
@@ -573,26 +626,11 @@ class Engine:
         narrative.quotes = [member.quote() for member in found.quotes]
         narrative.labelled_mentions = narrative.mentions
 
-    def _watch(self, claim: Claim, narrative: Narrative | None, at: int) -> None:
+    def _matched(self, claim: Claim) -> dict[str, float]:
         if not self.watches:
-            return
+            return {}
         vectors = unpack_vectors([claim.vector, *claim.sentences])
-        for watch in self.watches:
-            similarity = best_match(watch, self._representation.means, claim.text, claim.language, vectors)
-            if similarity < watch.threshold:
-                continue
-            self._outcome.matches.append(
-                WatchMatch(
-                    watch=watch.name,
-                    source=claim.source,
-                    comment_id=claim.comment_id,
-                    n=claim.n,
-                    text=claim.text,
-                    similarity=similarity,
-                    narrative_id=None if narrative is None else narrative.narrative_id,
-                    at=instant(at),
-                )
-            )
+        return self._lookout.matches(self._representation.means, claim.text, claim.language, vectors)
 
     # -- forgetting ----------------------------------------------------------------------------------------
 
@@ -755,3 +793,24 @@ def _mention(narrative_id: str, member: Member, *, retroactive: bool) -> Mention
         stance=member.stance,
         permalink=member.permalink,
     )
+
+
+def _matches(member: Member, narrative_id: str | None, *, retroactive: bool = False) -> list[WatchMatch]:
+    return [
+        WatchMatch(
+            watch=watch,
+            source=member.source,
+            comment_id=member.comment_id,
+            n=member.n,
+            text=member.text,
+            similarity=similarity,
+            narrative_id=narrative_id,
+            at=instant(member.at_ms),
+            author=member.author,
+            thread=member.thread,
+            language=member.language,
+            permalink=member.permalink,
+            retroactive=retroactive,
+        )
+        for watch, similarity in member.matches.items()
+    ]

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from models.centroids import Centroids
 from models.context import Context
 from models.linkage import average_linkage
+from models.narrative import HELD_BACK
 from models.parameters import Parameters
 from models.parts import Parts
 from models.representation import Representation, mirrored
@@ -65,15 +66,14 @@ class Grouping:
         worth: Callable[[str], float],
         *,
         settled: bool = False,
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
         """Similarities of n claims and m narratives, summed over pairs: (n + m, n + m); and sizes (n + m,).
 
         worth: what two claims gain by sharing a thread; settled: of narratives, what left the window only.
         """
         sums, sizes, active = self._centroids.items(uids, settled=settled)
         items = np.concatenate([view.rows[places], sums])
-        factor = np.concatenate([np.ones(len(places)), np.where(active, 1.0, self._parameters.idle_factor)])
-        products = (items @ mirrored(items).T).astype(np.float64)
+        products = items @ mirrored(items).T
         self._parts.correct(
             products,
             [view.threads[place] for place in places],
@@ -83,19 +83,32 @@ class Grouping:
             worth=worth,
             settled=settled,
         )
-        products /= np.maximum(factor[:, None], factor[None, :])
+        idle = len(places) + np.flatnonzero(~active)
+        for one in (products, products.T):  # an idle one is as far from all others, idle or not
+            one[idle] /= np.float32(self._parameters.idle_factor)
+        products[np.ix_(idle, idle)] *= np.float32(self._parameters.idle_factor)
         return products, np.concatenate([np.ones(len(places)), sizes])
+
+    def drawn_together(
+        self, products: NDArray[np.float32], sizes: NDArray[np.float64], owners: Sequence[int]
+    ) -> NDArray[np.float32]:
+        """Products, and what items gain that are in one narrative already. owners: of each item, or -1."""
+        drawn, of = products.copy(), np.array(owners)
+        for uid in np.unique(of[of != HELD_BACK]):
+            items = np.flatnonzero(of == uid)
+            drawn[np.ix_(items, items)] += self._parameters.stay * np.outer(sizes[items], sizes[items])
+        return drawn
 
     def groups(
         self,
-        products: NDArray[np.float64],
+        products: NDArray[np.float32],
         sizes: NDArray[np.float64],
         places: list[int],
         uids: list[int],
         threshold: float,
     ) -> list[Group]:
         """Claims and narratives that are one, in order of the first item; arguments as of `products`."""
-        labels = average_linkage(products.astype(np.float32), sizes, threshold, self._parameters.doubt)
+        labels = average_linkage(products, sizes, threshold, self._parameters.doubt)
         groups: dict[int, Group] = {}
         for item, label in enumerate(labels.tolist()):
             group = groups.setdefault(label, Group([], []))

@@ -33,8 +33,10 @@ MAX_PHRASE_WORDS = 3
 LONGER_PHRASE = 0.35  # what each further content word adds: "rachat déguisé" tells more than "rachat"
 GOOD_QUOTE_WORDS = range(6, 36)  # shorter says too little, longer is not read
 _READ_CHARS = 4_000  # of a text; claims are far shorter
+_STATING_MEMBERS = 12  # whose clauses are looked at: those nearest to the middle of all
 _JUDGED_CLAUSES = 48  # whose form is looked at: those with the best words
 _WORD_CHARS = 40
+_KNOWN_TEXTS = 4_096  # as many as take part in labels more than once within a few reviews
 _NO_LENGTH = 1e-6
 # A capital in the middle of a sentence.
 _NAME = re.compile(r"(?<=[\w,;'’«\"] )(?:[dlDL]['’])?([A-ZÀ-ÖØ-Þ][\w-]+)")
@@ -78,6 +80,7 @@ _FORM = Form(
     speaks_to_you=-0.04,
     quotes=-0.03,
 )
+_MOST_FORM = sum(weight for weight in _FORM if weight > 0.0)
 _QUOTE_NEAR = 2.0
 
 
@@ -110,7 +113,7 @@ class _Vocabulary:
 
     def __init__(self, texts: Sequence[str], stops: frozenset[str], rarity: Rarity) -> None:
         self._texts = [_tokens(text) for text in texts]
-        self._folded = [[_fold_word(token) for token in tokens] for tokens in self._texts]
+        self._folded = [_folded(text) for text in texts]
         content = sorted(
             word
             for word in {word for words in self._folded for word in words}
@@ -124,6 +127,7 @@ class _Vocabulary:
             weight[_stem(word)] = max(rare, weight.get(_stem(word), 0.0))
         least = min(2, len(texts))
         self._own = weight
+        self._squares = {stem: value**2 for stem, value in weight.items()}
         self._shared = {stem: weight[stem] * n / len(texts) for stem, n in used.items() if n >= least}
         self._norm = math.sqrt(math.fsum(value**2 for value in self._shared.values())) or 1.0
 
@@ -133,11 +137,11 @@ class _Vocabulary:
 
     def stems(self, text: str) -> set[str]:
         """Of the telling words of a text."""
-        return self.stems_of(_fold_word(token) for token in _tokens(text))
+        return self.stems_of(_folded(text))
 
     def central(self, stems: set[str]) -> float:
         """Cosine of a text with the mean of all, 0 to 1."""
-        length = math.sqrt(math.fsum(self._own[stem] ** 2 for stem in stems)) or 1.0
+        length = math.sqrt(math.fsum(map(self._squares.__getitem__, stems))) or 1.0
         both = math.fsum(self._own[stem] * self._shared[stem] for stem in stems & self._shared.keys())
         return both / (length * self._norm)
 
@@ -162,11 +166,13 @@ class _Vocabulary:
         """(score, folded phrase, spelling), best first; of two texts or more, if there are two."""
         used: Counter[str] = Counter()
         spelling: dict[str, Counter[str]] = {}
+        least = min(2, len(self._texts))
+        often = Counter(word for folded in self._folded for word in set(folded))
         for tokens, folded in zip(self._texts, self._folded, strict=True):
-            for phrase, written in self._phrases(tokens, folded).items():
+            shared = [often[word] >= least for word in folded]
+            for phrase, written in self._phrases(tokens, folded, shared).items():
                 used[phrase] += 1
                 spelling.setdefault(phrase, Counter())[written] += 1
-        least = min(2, len(self._texts))
         scored = []
         for phrase, count in used.items():
             if count < least:
@@ -177,13 +183,15 @@ class _Vocabulary:
             scored.append((weight * count / len(self._texts), phrase, written))
         return sorted(scored, key=lambda item: (-item[0], item[1]))
 
-    def _phrases(self, tokens: list[str], folded: list[str]) -> dict[str, str]:
-        """Folded phrase to its first spelling in the text."""
+    def _phrases(self, tokens: Sequence[str], folded: Sequence[str], shared: list[bool]) -> dict[str, str]:
+        """Folded phrase to its first spelling in the text. shared: which words enough texts have."""
         found: dict[str, str] = {}
         tells = [word in self._rarity for word in folded]
         for start in range(len(tokens)):
             if tells[start]:
                 for end in range(start + 1, min(start + MAX_PHRASE_WORDS, len(tokens)) + 1):
+                    if not shared[end - 1]:
+                        break
                     if tells[end - 1]:
                         found.setdefault(" ".join(folded[start:end]), " ".join(tokens[start:end]))
         return found
@@ -194,8 +202,19 @@ def _fold_word(word: str) -> str:
     return fold(word)
 
 
-def _tokens(text: str) -> list[str]:
-    return [_bare(word[:_WORD_CHARS]) for word in _WORD.findall(text)]
+@lru_cache(maxsize=_KNOWN_TEXTS)
+def _tokens(text: str) -> tuple[str, ...]:
+    return tuple(_bare(word[:_WORD_CHARS]) for word in _WORD.findall(text))
+
+
+@lru_cache(maxsize=_KNOWN_TEXTS)
+def _folded(text: str) -> tuple[str, ...]:
+    return tuple(_fold_word(token) for token in _tokens(text))
+
+
+@lru_cache(maxsize=_KNOWN_TEXTS)
+def _clauses(text: str, language: str) -> tuple[Clause, ...]:
+    return tuple(clauses_of(text, language))
 
 
 @lru_cache(maxsize=8192)
@@ -306,9 +325,9 @@ def _claim(
 ) -> str | None:
     """The clause that says best what all say; None if no member has one."""
     candidates = []
-    for member, nearness in found:
-        for clause in clauses_of(member.text, language):
-            words = {_fold_word(token) for token in _tokens(clause.text)}
+    for member, nearness in found[:_STATING_MEMBERS]:
+        for clause in _clauses(member.text[:_READ_CHARS], language):
+            words = set(_folded(clause.text))
             stems = vocabulary.stems_of(words)
             part = len(clause.text) / len(member.text)
             says = _CENTRAL * vocabulary.central(stems) + (_NEAR + _NEAR_ALONE * part) * nearness
@@ -316,12 +335,19 @@ def _claim(
             says += _TELLING * min(1.0, len(stems) / _MANY_STEMS)
             candidates.append(_Candidate(clause, says))
     candidates.sort(key=lambda one: -one.says)  # stable: found is in order
-    return max(candidates[:_JUDGED_CLAUSES], key=_score).clause.text if candidates else None
+    best, most = None, -math.inf
+    for candidate in candidates[:_JUDGED_CLAUSES]:
+        if candidate.says + _MOST_FORM < most:
+            break
+        score = candidate.says + _form(candidate.clause)
+        if score > most:
+            best, most = candidate.clause.text, score
+    return best
 
 
-def _score(candidate: _Candidate) -> float:
-    form = form_of(candidate.clause)
-    return candidate.says + sum(value * weight for value, weight in zip(form, _FORM, strict=True))
+@lru_cache(maxsize=_KNOWN_TEXTS)
+def _form(clause: Clause) -> float:
+    return sum(value * weight for value, weight in zip(form_of(clause), _FORM, strict=True))
 
 
 def _shared_names(members: Sequence[Member]) -> frozenset[str]:

@@ -28,12 +28,52 @@ def average_linkage(
         raise ValueError(f"products are {products.shape}, not ({count}, {count})")
     if not count:
         return np.zeros(0, dtype=np.intp)
-    return _agglomerate(products.astype(np.float64), sizes.astype(np.float64), threshold, doubt)
+    labels = _components(products, sizes.astype(np.float32), np.float32(threshold))
+    for items in _groups(labels):
+        part = products[np.ix_(items, items)].astype(np.float32)
+        found = _agglomerate(part, sizes[items].astype(np.float32), np.float32(threshold), np.float32(doubt))
+        labels[items] = items[found]
+    return labels
+
+
+def _groups(labels: NDArray[np.intp]) -> list[NDArray[np.intp]]:
+    """The items of each label that has several, ascending."""
+    order = np.argsort(labels, kind="stable")
+    found = np.split(order, np.flatnonzero(np.diff(labels[order])) + 1)
+    return [items for items in found if len(items) > 1]
+
+
+@njit(cache=True)
+def _components(
+    products: NDArray[np.float32], sizes: NDArray[np.float32], threshold: np.float32
+) -> NDArray[np.intp]:
+    """What cannot be of one cluster, told apart: no mean over pairs is higher than that of the best pair."""
+    count = len(sizes)
+    parent = np.arange(count)
+    if threshold <= 0.0:  # doubt counts in favour then
+        parent[:] = 0
+        return parent
+    for item in range(count):
+        for other in range(item):
+            if products[item, other] >= threshold * sizes[item] * sizes[other]:
+                one, two = _root(parent, item), _root(parent, other)
+                parent[max(one, two)] = min(one, two)
+    for item in range(count):
+        parent[item] = parent[parent[item]]
+    return parent
+
+
+@njit(cache=True)
+def _root(parent: NDArray[np.intp], item: int) -> int:
+    while parent[item] != item:
+        parent[item] = parent[parent[item]]
+        item = parent[item]
+    return item
 
 
 @njit(cache=True)
 def _agglomerate(
-    products: NDArray[np.float64], sizes: NDArray[np.float64], threshold: float, doubt: float
+    products: NDArray[np.float32], sizes: NDArray[np.float32], threshold: np.float32, doubt: np.float32
 ) -> NDArray[np.intp]:
     """Joins the closest pair until none reaches the threshold; changes its arguments.
 
@@ -46,7 +86,7 @@ def _agglomerate(
     left = count
     similar = np.empty_like(products)
     nearest = np.zeros(count, dtype=np.intp)
-    best = np.empty(count)
+    best = np.empty(count, dtype=np.float32)
     for item in range(count):
         for other in range(count):
             similar[item, other] = products[item, other] / (sizes[item] * sizes[other] + doubt)
@@ -78,8 +118,8 @@ def _agglomerate(
 
 
 @njit(cache=True)
-def _nearest(item: int, similar: NDArray[np.float64], live: NDArray[np.intp]) -> tuple[int, float]:
-    nearest, best = item, -np.inf
+def _nearest(item: int, similar: NDArray[np.float32], live: NDArray[np.intp]) -> tuple[int, np.float32]:
+    nearest, best = item, np.float32(-np.inf)
     for other in live:
         if other != item and similar[other] > best:
             nearest, best = other, similar[other]

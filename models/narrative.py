@@ -5,7 +5,6 @@ when it leaves hot state. A mention can be taken back as long as its claims are 
 """
 
 import hashlib
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from enum import IntEnum
 from typing import NamedTuple, TypeVar
@@ -56,6 +55,7 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     substance: float = 0.0  # what it adds to its similarity to anything
     stance: Stance | None = None  # None: not judged
     permalink: str = ""
+    matches: dict[str, float] = {}  # watches that it matched when it was new, and how similar it was
 
     @property
     def thread_key(self) -> str:
@@ -127,6 +127,8 @@ class Voice(msgspec.Struct):
         """Whether a text of that signature is a near-copy."""
         if min(len(signature), len(self.signature)) < COPY_MIN_SHINGLES:
             return signature == self.signature
+        if signature.isdisjoint(self.signature):  # most are, and it is told sooner than how many they share
+            return False
         both = len(signature & self.signature)
         return both >= COPY_JACCARD * (len(signature) + len(self.signature) - both)
 
@@ -242,6 +244,12 @@ class Narrative(msgspec.Struct):
         """Fill the sample again after mentions were taken back. members: of this narrative, in the window."""
         self._keep([member for member in members if member.key in self.comments])
 
+    def shows(self, member: Member) -> bool:
+        """Whether a claim is what the narrative is shown by."""
+        return member.text == self.representative or any(
+            (quote.source, quote.comment_id) == (member.source, member.comment_id) for quote in self.quotes
+        )
+
     def settle(self, member: Member) -> None:
         """A claim leaves the window: it is here for good."""
         self._settle(member.at_ms, member.at_ms)
@@ -273,6 +281,8 @@ class Narrative(msgspec.Struct):
 
     def view(self) -> NarrativeView:
         """What is public about it."""
+        sources, threads, languages, stances = self._counts()
+        is_judged = stances.keys() != {""}
         return NarrativeView(
             narrative_id=self.narrative_id,
             label=self.label,
@@ -281,13 +291,13 @@ class Narrative(msgspec.Struct):
             kind=self.kind,
             state=self.state,
             mentions=self.mentions,
-            supporting=self._judged(Stance.SUPPORTS),
-            rebutting=self._judged(Stance.REBUTS),
+            supporting=stances.get(Stance.SUPPORTS, 0) if is_judged else None,
+            rebutting=stances.get(Stance.REBUTS, 0) if is_judged else None,
             copies=self.copies,
             authors=len(self.authors),
-            threads=self.counts(Facet.THREAD),
-            languages=self.counts(Facet.LANGUAGE),
-            sources=self.counts(Facet.SOURCE),
+            threads=threads,
+            languages=languages,
+            sources=sources,
             first_seen=instant(self.first_ms),
             last_seen=instant(self.last_ms),
             emerged_at=instant(self.emerged_ms),
@@ -297,14 +307,15 @@ class Narrative(msgspec.Struct):
 
     def counts(self, facet: Facet) -> dict[str, int]:
         """Mentions by source, thread or language, most first."""
-        found: Counter[str] = Counter()
-        for key, count in self.facets.items():
-            found[key.split(FACET)[facet]] += count
-        return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+        return self._counts()[facet]
 
-    def _judged(self, stance: Stance) -> int | None:
-        found = self.counts(Facet.STANCE)
-        return None if found.keys() == {""} else found.get(stance, 0)
+    def _counts(self) -> list[dict[str, int]]:
+        """Mentions by each facet, most first."""
+        found: list[dict[str, int]] = [{} for _ in Facet]
+        for key, count in self.facets.items():
+            for counts, value in zip(found, key.split(FACET), strict=True):
+                counts[value] = counts.get(value, 0) + count
+        return [dict(sorted(counts.items(), key=lambda item: (-item[1], item[0]))) for counts in found]
 
     def _settle(self, first_ms: int, last_ms: int) -> None:
         self.settled_first_ms = min(self.settled_first_ms or first_ms, first_ms)
@@ -351,6 +362,11 @@ class Narrative(msgspec.Struct):
         self.further_voices = max(0, self.further_voices - 1)
 
     def _keep(self, members: Iterable[Member]) -> None:
+        if len(self.sample) == SAMPLE_SIZE:
+            last = self.sample[-1].rank
+            members = [member for member in members if member.rank < last]
+            if not members:
+                return
         known = {(member.key, member.n) for member in self.sample}
         self.sample += [member for member in members if (member.key, member.n) not in known]
         self.sample.sort(key=lambda member: member.rank)

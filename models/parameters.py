@@ -43,9 +43,11 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
     # Recent claims that are clustered again and again, with today's means and term weights. Clustering is
     # quadratic in it: a review of 1,024 costs about 50 ms.
     window_claims: int = 1024
-    # A review comes after every sixteenth of the window, or after two minutes of event time.
+    # A review comes after every sixteenth of the window, or after two minutes of event time. In rapid traffic
+    # it waits for ten seconds, or for half of the window: nobody reads an alert faster than that.
     reviews_per_window: int = 16
     review_minutes: int = 2
+    review_seconds: int = 10
     # A revision groups all claims of the window anew, as if nothing had been decided: after a sixteenth of
     # the window, or an hour. It costs what a review of a full window does.
     revise_minutes: int = 60
@@ -54,8 +56,8 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
     # Claims that were taken for one narrative become another only if they are as one at this multiple of the
     # threshold: a narrative is not split for little.
     split_factor: float = 1.5
-    # A label is found anew when a narrative has grown by half since the last one.
-    relabel_growth: float = 1.5
+    # A label is found anew when a narrative has doubled since the last one.
+    relabel_growth: float = 2.0
     # Comment threads live two or three days: three quiet days are the end of a narrative for now.
     fade_after_hours: int = 72
     # Narratives that have faded leave memory; a claim that returns later starts anew.

@@ -10,14 +10,18 @@ from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
+
+from models.sketch import similarity
 
 __all__ = ["Parts", "TableState"]
 
-_FIRST_CAPACITY = 4
+_FIRST_CAPACITY = 64
 _NONE = -1
 
 Vectors = NDArray[np.float32]
+Slots = NDArray[np.intp]
 
 
 class TableState(msgspec.Struct, frozen=True):
@@ -29,70 +33,38 @@ class TableState(msgspec.Struct, frozen=True):
     claims: list[float]
 
 
-class _Table:
-    """The narratives of one thread: sums of both views of their claims there, and how many."""
+class _Sums:
+    """Sums of both views of claims, and how many, by slot."""
 
     def __init__(self, dense: int) -> None:
-        self.place: dict[int, int] = {}
-        self._plain: Vectors = np.zeros((_FIRST_CAPACITY, dense), dtype=np.float32)
-        self._inside: Vectors = np.zeros((_FIRST_CAPACITY, dense), dtype=np.float32)
-        self._claims: Vectors = np.zeros(_FIRST_CAPACITY, dtype=np.float32)
+        self.plain: Vectors = np.zeros((_FIRST_CAPACITY, dense), dtype=np.float32)
+        self.inside: Vectors = np.zeros((_FIRST_CAPACITY, dense), dtype=np.float32)
+        self.claims: Vectors = np.zeros(_FIRST_CAPACITY, dtype=np.float32)
 
-    @property
-    def plain(self) -> Vectors:
-        return self._plain[: len(self.place)]
+    def grow(self) -> None:
+        self.plain = np.concatenate([self.plain, np.zeros_like(self.plain)])
+        self.inside = np.concatenate([self.inside, np.zeros_like(self.inside)])
+        self.claims = np.concatenate([self.claims, np.zeros_like(self.claims)])
 
-    @property
-    def inside(self) -> Vectors:
-        return self._inside[: len(self.place)]
+    def add(self, slot: int, plain: Vectors, inside: Vectors, claims: float) -> None:
+        self.plain[slot] += plain
+        self.inside[slot] += inside
+        self.claims[slot] += claims
 
-    @property
-    def claims(self) -> Vectors:
-        return self._claims[: len(self.place)]
+    def add_up(self, slots: Slots, plain: Vectors, inside: Vectors, places: Slots) -> None:
+        _add_up(self.plain, slots, plain, places)
+        _add_up(self.inside, slots, inside, places)
+        np.add.at(self.claims, slots, np.float32(1.0))
 
-    def add(self, uid: int, plain: Vectors, inside: Vectors, claims: float) -> None:
-        place = self.place.setdefault(uid, len(self.place))
-        if place == len(self._claims):
-            self._plain = np.concatenate([self._plain, np.zeros_like(self._plain)])
-            self._inside = np.concatenate([self._inside, np.zeros_like(self._inside)])
-            self._claims = np.concatenate([self._claims, np.zeros_like(self._claims)])
-        self._plain[place] += plain
-        self._inside[place] += inside
-        self._claims[place] += claims
+    def move(self, into: int, out: int) -> None:
+        self.add(into, self.plain[out], self.inside[out], float(self.claims[out]))
 
-    def without(self, uid: int) -> "_Table":
-        rest = _Table(self._plain.shape[1])
-        for other, place in self.place.items():
-            if other != uid:
-                rest.add(other, self._plain[place], self._inside[place], float(self._claims[place]))
-        return rest
+    def clear(self, slot: int) -> None:
+        self.plain[slot], self.inside[slot], self.claims[slot] = 0.0, 0.0, 0.0
 
-    def copy(self) -> "_Table":
-        twin = _Table(0)
-        twin.place = dict(self.place)
-        twin._plain, twin._inside, twin._claims = (
-            self._plain.copy(),
-            self._inside.copy(),
-            self._claims.copy(),
-        )
-        return twin
-
-    def state(self) -> TableState:
-        return TableState(
-            uids=list(self.place),
-            plain=self.plain.astype("<f4").tobytes(),
-            inside=self.inside.astype("<f4").tobytes(),
-            claims=self.claims.tolist(),
-        )
-
-    @classmethod
-    def of(cls, state: TableState, dense: int) -> "_Table":
-        table = cls(dense)
-        plain = np.frombuffer(state.plain, dtype="<f4").reshape(len(state.uids), dense)
-        inside = np.frombuffer(state.inside, dtype="<f4").reshape(len(state.uids), dense)
-        for uid, one, other, claims in zip(state.uids, plain, inside, state.claims, strict=True):
-            table.add(uid, one, other, claims)
-        return table
+    def take(self, other: "_Sums", slots: Slots) -> None:
+        self.plain[slots], self.inside[slots] = other.plain[slots], other.inside[slots]
+        self.claims[slots] = other.claims[slots]
 
 
 class Parts:
@@ -100,65 +72,79 @@ class Parts:
 
     def __init__(self, dense: int) -> None:
         self._dense = dense
-        self._settled: dict[str, _Table] = {}
-        self._tables: dict[str, _Table] = {}
+        self._settled, self._all = _Sums(dense), _Sums(dense)
+        self._slots: dict[str, dict[int, int]] = {}  # thread to uid to slot
+        self._threads: dict[int, set[str]] = {}  # uid to threads
+        self._free: list[int] = []
+        self._used = 0
+        self._active: dict[int, tuple[str, int]] = {}  # slots whose sums are not what is settled: their keys
 
     def add(self, thread: str, uid: int, plain: Vectors, inside: Vectors) -> None:
         """Count one more claim of the window to a narrative. plain, inside: (dense,)."""
         if thread:
-            self._table(self._tables, thread).add(uid, plain, inside, 1.0)
+            self._all.add(self._activated(thread, uid), plain, inside, 1.0)
 
     def settle(self, thread: str, uid: int, plain: Vectors, inside: Vectors) -> None:
         """A claim leaves the window: its row is final. `refresh` makes it count."""
         if thread:
-            self._table(self._settled, thread).add(uid, plain, inside, 1.0)
+            self._settled.add(self._activated(thread, uid), plain, inside, 1.0)
 
     def refresh(self, threads: Sequence[str], plain: Vectors, inside: Vectors, owners: Sequence[int]) -> None:
         """Make all sums anew from the window. plain, inside: (n, dense); owners: n uids, -1 for none."""
-        self._tables = {thread: table.copy() for thread, table in self._settled.items()}
-        places: dict[tuple[str, int], list[int]] = {}
-        for place, (thread, uid) in enumerate(zip(threads, owners, strict=True)):
-            if thread and uid != _NONE:
-                places.setdefault((thread, uid), []).append(place)
-        for (thread, uid), found in places.items():
-            table = self._table(self._tables, thread)
-            table.add(uid, plain[found].sum(axis=0), inside[found].sum(axis=0), float(len(found)))
+        before, self._active = self._active, {}
+        self._all.take(self._settled, np.array(list(before), dtype=np.intp))
+        pairs = [
+            (place, self._activated(thread, uid))
+            for place, (thread, uid) in enumerate(zip(threads, owners, strict=True))
+            if thread and uid != _NONE
+        ]
+        places, slots = np.array(pairs, dtype=np.intp).reshape(-1, 2).T
+        self._all.add_up(slots, plain, inside, places)
+        for slot, (thread, uid) in before.items():
+            if not self._all.claims[slot]:
+                self._remove(thread, uid)
 
     def keep(self, threads: Iterable[str]) -> None:
-        """Forget what is settled in all other threads."""
-        known = set(threads)
-        self._settled = {thread: table for thread, table in self._settled.items() if thread in known}
+        """Forget what is settled in all other threads. `refresh` makes it count."""
+        for thread in self._slots.keys() - set(threads):
+            for uid, slot in self._slots[thread].items():
+                self._settled.clear(slot)
+                self._active[slot] = (thread, uid)
 
     def merge(self, keep: int, gone: int) -> None:
         """Move all of `gone` into `keep`."""
-        for tables in (self._settled, self._tables):
-            for table in tables.values():
-                if gone in table.place:
-                    place = table.place[gone]
-                    table.add(keep, table.plain[place], table.inside[place], float(table.claims[place]))
+        for thread in sorted(self._threads.get(gone, ())):
+            out, into = self._slots[thread][gone], self._activated(thread, keep)
+            self._settled.move(into, out)
+            self._all.move(into, out)
         self.drop(gone)
 
     def drop(self, uid: int) -> None:
         """Forget a narrative."""
-        for tables in (self._settled, self._tables):
-            for thread in [thread for thread, table in tables.items() if uid in table.place]:
-                tables[thread] = tables[thread].without(uid)
+        for thread in sorted(self._threads.get(uid, ())):
+            self._remove(thread, uid)
 
     def uids(self, threads: Iterable[str]) -> set[int]:
         """The narratives with claims in some threads."""
-        return {uid for thread in threads if thread in self._tables for uid in self._tables[thread].place}
+        return {uid for thread in threads for uid in self._slots.get(thread, ())}
 
-    def gains(self, thread: str, plain: Vectors, inside: Vectors, worth: float) -> dict[int, float]:
-        """What the products of a claim and the sums of narratives gain, by uid. plain, inside: (dense,)."""
-        table = self._tables.get(thread)
-        if table is None:
-            return {}
-        gained = table.inside @ inside - table.plain @ plain + np.float32(worth) * table.claims
-        return dict(zip(table.place, gained.tolist(), strict=True))
+    def gains(
+        self, thread: str, plain: Vectors, inside: Vectors, worth: float
+    ) -> tuple[Sequence[int], Vectors]:
+        """Uids, and what the products of a claim and the sums of these narratives gain.
+
+        plain, inside: (dense,).
+        """
+        found = self._slots.get(thread)
+        if not found:
+            return (), np.zeros(0, dtype=np.float32)
+        slots = np.fromiter(found.values(), dtype=np.intp, count=len(found))
+        gained = _products(self._all.inside, slots, inside) - _products(self._all.plain, slots, plain)
+        return list(found), gained + np.float32(worth) * self._all.claims[slots]
 
     def correct(
         self,
-        products: NDArray[np.float64],
+        products: Vectors,
         threads: Sequence[str],
         plain: Vectors,
         inside: Vectors,
@@ -172,41 +158,104 @@ class Parts:
         threads: n keys; plain, inside: (n, dense); uids: m, whose settled part, or all, is meant; worth:
         what a pair gains by sharing a thread.
         """
-        tables = self._settled if settled else self._tables
+        sums = self._settled if settled else self._all
         places: dict[str, list[int]] = {}
         for place, thread in enumerate(threads):
             if thread:
                 places.setdefault(thread, []).append(place)
         item = {uid: len(threads) + number for number, uid in enumerate(uids)}
-        for thread in {**places, **tables}:
+        for thread in {**places, **self._slots}:
             claims = places.get(thread, [])
-            table = tables.get(thread)
-            around = [] if table is None else [uid for uid in table.place if uid in item]
+            around = [
+                (item[uid], slot)
+                for uid, slot in self._slots.get(thread, {}).items()
+                if uid in item and sums.claims[slot]
+            ]
             if len(claims) + len(around) < 2:
                 continue
-            one, other, counts = plain[claims], inside[claims], np.ones(len(claims), dtype=np.float32)
-            if table is not None and around:
-                rows = [table.place[uid] for uid in around]
-                one = np.concatenate([one, table.plain[rows]])
-                other = np.concatenate([other, table.inside[rows]])
-                counts = np.concatenate([counts, table.claims[rows]])
-            index = np.array([*claims, *(item[uid] for uid in around)])
+            items, slots = np.array(around, dtype=np.intp).reshape(-1, 2).T
+            one = np.concatenate([plain[claims], sums.plain[slots]])
+            other = np.concatenate([inside[claims], sums.inside[slots]])
+            counts = np.concatenate([np.ones(len(claims), dtype=np.float32), sums.claims[slots]])
+            index = np.concatenate([np.array(claims, dtype=np.intp), items])
             gained = other @ other.T - one @ one.T + np.float32(worth(thread)) * np.outer(counts, counts)
             products[np.ix_(index, index)] += gained
 
     def state(self) -> tuple[list[tuple[str, TableState]], list[tuple[str, TableState]]]:
         """Everything that changes, to be given to `load`: settled, and all."""
-        return (
-            [(thread, table.state()) for thread, table in self._settled.items()],
-            [(thread, table.state()) for thread, table in self._tables.items()],
-        )
+        return self._state(self._settled), self._state(self._all)
 
     def load(self, state: tuple[Iterable[tuple[str, TableState]], Iterable[tuple[str, TableState]]]) -> None:
         """Take over what `state` returned.  Raises ValueError when the dimensions differ."""
-        self._settled = {thread: _Table.of(table, self._dense) for thread, table in state[0]}
-        self._tables = {thread: _Table.of(table, self._dense) for thread, table in state[1]}
+        self._slots, self._threads, self._free, self._used, self._active = {}, {}, [], 0, {}
+        self._settled, self._all = _Sums(self._dense), _Sums(self._dense)
+        for sums, tables in ((self._all, state[1]), (self._settled, state[0])):
+            for thread, table in tables:
+                plain = np.frombuffer(table.plain, dtype="<f4").reshape(len(table.uids), self._dense)
+                inside = np.frombuffer(table.inside, dtype="<f4").reshape(len(table.uids), self._dense)
+                for uid, one, other, claims in zip(table.uids, plain, inside, table.claims, strict=True):
+                    sums.add(self._activated(thread, uid), one, other, claims)
 
-    def _table(self, tables: dict[str, _Table], thread: str) -> _Table:
-        if thread not in tables:
-            tables[thread] = _Table(self._dense)
-        return tables[thread]
+    def _state(self, sums: _Sums) -> list[tuple[str, TableState]]:
+        found = []
+        for thread, all_slots in self._slots.items():
+            slots = np.fromiter(all_slots.values(), dtype=np.intp, count=len(all_slots))
+            found.append(
+                (
+                    thread,
+                    TableState(
+                        uids=list(all_slots),
+                        plain=sums.plain[slots].astype("<f4").tobytes(),
+                        inside=sums.inside[slots].astype("<f4").tobytes(),
+                        claims=sums.claims[slots].tolist(),
+                    ),
+                )
+            )
+        return found
+
+    def _activated(self, thread: str, uid: int) -> int:
+        """The slot of a thread and a narrative, about to differ from what is settled."""
+        slot = self._slots.setdefault(thread, {}).get(uid)
+        if slot is None:
+            slot = self._slots[thread][uid] = self._take_slot()
+            self._threads.setdefault(uid, set()).add(thread)
+        self._active[slot] = (thread, uid)
+        return slot
+
+    def _take_slot(self) -> int:
+        if self._free:
+            return self._free.pop()
+        if self._used == len(self._all.claims):
+            self._settled.grow()
+            self._all.grow()
+        self._used += 1
+        return self._used - 1
+
+    def _remove(self, thread: str, uid: int) -> None:
+        slot = self._slots[thread].pop(uid)
+        self._settled.clear(slot)
+        self._all.clear(slot)
+        self._active.pop(slot, None)
+        self._free.append(slot)
+        self._threads[uid].discard(thread)
+        if not self._slots[thread]:
+            del self._slots[thread]
+        if not self._threads[uid]:
+            del self._threads[uid]
+
+
+@njit(cache=True)
+def _add_up(sums: Vectors, slots: Slots, rows: Vectors, places: Slots) -> None:
+    """Add rows at some places to slots, in order."""
+    for number in range(len(places)):
+        for column in range(rows.shape[1]):
+            sums[slots[number], column] += rows[places[number], column]
+
+
+@njit(cache=True)
+def _products(sums: Vectors, slots: Slots, vector: Vectors) -> Vectors:
+    """Of what is in slots and a vector: (n,)."""
+    products = np.empty(len(slots), dtype=np.float32)
+    for number in range(len(slots)):
+        products[number] = similarity(sums[slots[number]], vector)
+    return products

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import msgspec
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from models.background import Background
@@ -24,6 +25,8 @@ _FEW_TEXTS = 10  # the mean of so many texts is believed by half
 _DENSE_SCALE = np.float32(np.sqrt(DENSE_SHARE))
 _LEXICAL_SCALE = np.float32(np.sqrt(1.0 - DENSE_SHARE))
 _NO_DIRECTION = 1e-6  # shorter than this, a centred vector has no direction (the first claim of a stream)
+
+_NO_TERMS = np.zeros(LEXICAL_DIMENSIONS, dtype=np.float32)
 
 T = TypeVar("T", np.float32, np.float64)
 
@@ -61,7 +64,7 @@ class LanguageMeans:
             weight = PRIOR_CLAIMS if self._all.count else 0
             self._by_language[language] = _Mean(start * weight, weight)
         for mean in (self._all, self._by_language[language]):
-            mean.total += vector
+            _add(mean.total, vector)
             mean.count += 1.0
 
     def centre(self, language: str, vector: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -105,6 +108,16 @@ class Representation:
         """Count one claim of the stream. vector: (dense,)."""
         self.means.add(language, vector)
         self.lexical.count(found)
+
+    def row(
+        self, language: str, vector: NDArray[np.float32], found: Terms, substance: float
+    ) -> NDArray[np.float32]:
+        """The row of one claim, as `rows` makes it but for rounding: (dense + lexical + 2,)."""
+        row = np.empty(self.dimensions, dtype=np.float32)
+        usual = self.usual.get(language, _NO_TERMS)
+        _fill(row, vector, self.means.mean(language), self.lexical.row(found), usual)
+        row[-2], row[-1] = substance, 1.0
+        return row
 
     def rows(
         self,
@@ -166,6 +179,31 @@ class Representation:
         scale = np.where(lengths > _NO_DIRECTION, _DENSE_SCALE / np.maximum(lengths, _NO_DIRECTION), 0.0)
         centred *= scale.astype(np.float32)[:, None]
         return centred
+
+
+@njit(cache=True)
+def _add(total: NDArray[np.float64], vector: NDArray[np.float32]) -> None:
+    for column in range(len(total)):
+        total[column] += vector[column]
+
+
+@njit(cache=True)
+def _fill(
+    row: NDArray[np.float32],
+    vector: NDArray[np.float32],
+    mean: NDArray[np.float64],
+    lexical: NDArray[np.float32],
+    usual: NDArray[np.float32],
+) -> None:
+    dense = len(vector)
+    total = np.float32(0.0)
+    for column in range(dense):
+        row[column] = vector[column] - np.float32(mean[column])
+        total += row[column] * row[column]
+    length = np.sqrt(total)
+    row[:dense] *= _DENSE_SCALE / length if length > _NO_DIRECTION else np.float32(0.0)
+    for column in range(len(lexical)):
+        row[dense + column] = lexical[column] * _LEXICAL_SCALE - usual[column]
 
 
 def _coded(languages: Sequence[str]) -> tuple[list[str], NDArray[np.intp]]:

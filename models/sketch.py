@@ -7,22 +7,25 @@ alone, and a snapshot need not hold it.
 
 The buckets lie in four quarters, of which four sums are kept: that of all, and those with two signs turned
 (a Hadamard matrix, which keeps products). The sum of all is itself a sketch of 128 buckets. All rows are
-compared by that, and by the others only those that may still be the most similar.
+compared by that, and by the others only those that may still be the most similar. Sums are kept as whole
+numbers of 8 bits with a scale: they take a fourth of the memory, and add up to the same in any order.
 """
 
-from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from models.lexical import LEXICAL_DIMENSIONS
 
-__all__ = ["Sketch"]
+__all__ = ["Sketch", "similarity"]
 
 # Buckets of a quarter. Dense columns are few and full, lexical ones are many and nearly empty: folding the
 # former costs more, and with vectors of 384 columns the four quarters hold all of it.
 _DENSE_QUARTER = 96
 _LEXICAL_QUARTER = 32
+_WIDTH = _DENSE_QUARTER + _LEXICAL_QUARTER
 # What noise may hide, by the length of the row: about four times its standard deviation, which is 0.040 with
 # the sum of all quarters and 0.012 with all four sums (over rows of labelled comments).
 _COARSE_NOISE = np.float32(0.14)
@@ -30,11 +33,30 @@ _FINE_NOISE = np.float32(0.05)
 # At most so many go on to the next look.
 _MOST_COARSE = 2_048
 _MOST_FINE = 192
-_APART = 16  # one cache line: columns at distances of a power of two would push one another out
-_CHUNK_ROWS = 1_024  # folded at once: bounds the memory of making a sketch anew
+_OWN = 2  # last columns of a row, which are not folded
+_MOST = np.float32(127.0)  # of 8 bits
+_NOTHING = np.float32(1e-30)
 _PRIME = np.uint64(0x9E3779B97F4A7C15)
 _SHIFT = np.uint64(29)
 _SIGN = np.uint64(63)
+
+Floats = NDArray[np.float32]
+Slots = NDArray[np.intp]
+Small = NDArray[np.int8]
+
+
+class _Tables(NamedTuple):
+    """One entry a slot, but for the first two: one a column that is folded."""
+
+    targets: Slots
+    signs: Floats
+    scale: Floats
+    coarse: Small  # (n, 128)
+    fine: Small  # (n, 3 x 128)
+    steps: Floats  # what 1 of the whole numbers stands for
+    own: Floats  # (n, 2)
+    lengths: Floats
+    gains: Floats  # zero between calls
 
 
 class Sketch:
@@ -45,111 +67,168 @@ class Sketch:
     """
 
     def __init__(self, dimensions: int, capacity: int) -> None:
-        self._dense = dimensions - LEXICAL_DIMENSIONS - 2
-        if self._dense < 1:
+        dense = dimensions - LEXICAL_DIMENSIONS - _OWN
+        if dense < 1:
             raise ValueError(f"rows of {dimensions} columns have no dense part")
-        self._signs = _signs(self._dense)
-        self._folds = -(-self._dense // (4 * _DENSE_QUARTER))
-        width = _DENSE_QUARTER + _LEXICAL_QUARTER
-        self.scale: NDArray[np.float32] = np.zeros(capacity, dtype=np.float32)
-        self._lengths: NDArray[np.float32] = np.zeros(capacity, dtype=np.float32)
-        # Compared column by column: one long product of a row is faster so than many short ones.
-        self._coarse: NDArray[np.float32] = np.zeros((width + 2, capacity + _APART), dtype=np.float32)
-        self._fine: NDArray[np.float32] = np.zeros((capacity, 3 * width + 2), dtype=np.float32)
+        self.capacity = capacity
+        self._tables = _Tables(
+            targets=_buckets(dense),
+            signs=_signs(dense),
+            scale=np.zeros(capacity, dtype=np.float32),
+            coarse=np.zeros((capacity, _WIDTH), dtype=np.int8),
+            fine=np.zeros((capacity, 3 * _WIDTH), dtype=np.int8),
+            steps=np.zeros(capacity, dtype=np.float32),
+            own=np.zeros((capacity, _OWN), dtype=np.float32),
+            lengths=np.zeros(capacity, dtype=np.float32),
+            gains=np.zeros(capacity, dtype=np.float32),
+        )
 
-    @property
-    def capacity(self) -> int:
-        """How many slots there are."""
-        return len(self.scale)
-
-    def put(self, slots: NDArray[np.intp], rows: NDArray[np.float32], scale: NDArray[np.float32]) -> None:
+    def put(self, slots: Slots, rows: Floats, scale: Floats) -> None:
         """Take in what some slots hold now. rows: (all slots, dimensions); slots, scale: (n,).
 
         What is kept of a row is the same to the bit whatever it comes with.
         """
-        self.scale[slots] = scale
-        for start in range(0, len(slots), _CHUNK_ROWS):
-            chosen = slots[start : start + _CHUNK_ROWS]
-            coarse, fine = self._folded(rows[chosen])
-            coarse *= self.scale[chosen][:, None]
-            fine *= self.scale[chosen][:, None]
-            self._coarse[:, chosen] = coarse.T
-            self._fine[chosen] = fine
-            self._lengths[chosen] = np.sqrt(np.vecdot(coarse, coarse))
+        self._tables.scale[slots] = scale
+        _put(slots, rows, self._tables)
 
     def nearest(
-        self,
-        row: NDArray[np.float32],
-        used: int,
-        exact: Callable[[NDArray[np.intp]], NDArray[np.float32]],
-        *,
-        also: Iterable[int] = (),
-        threshold: float,
+        self, row: Floats, rows: Floats, gained: tuple[Slots, Floats], *, used: int, threshold: float
     ) -> tuple[int, float]:
-        """The slot whose scaled row has the highest product with a row, and what `exact` says of it.
+        """The slot whose scaled row has the highest product with a row, and that product.
 
-        row: (dimensions,), mirrored. used: how many slots to look at. exact: gives the similarities of slots
-        (n,), ascending. also: slots to compare in any case. Where none reaches the threshold, another may be
-        found than the most similar; above it, seldom (docs/performance.md has figures).
+        row: (dimensions,), mirrored. rows: as `put` got them. gained: slots, and what their products gain.
+        used: how many slots to look at. Where none reaches the threshold, another may be found than the most
+        similar; above it, seldom (docs/performance.md has figures).
         """
-        coarse, fine = self._folded(row[None, :])
-        similar, lengths = coarse[0] @ self._coarse[:, :used], self._lengths[:used]
-        best = _best(np.array(sorted({int(similar.argmax()), *also}), dtype=np.intp), exact)
-        bar = np.float32(max(threshold, -best[0]))  # a good guess first: it rules most others out
+        slots, gains = gained
+        self._tables.gains[slots] = gains
+        found = _nearest(row, rows, used, np.float32(threshold), self._tables)
+        self._tables.gains[slots] = 0.0
+        return int(found[0]), float(found[1])
 
-        might = similar + _COARSE_NOISE * lengths
-        slots = np.flatnonzero(might >= bar)
-        slots = slots[_highest(might[slots], _MOST_COARSE)]
+    def folded(self, row: Floats) -> Floats:
+        """The four sums of the quarters of one row, one after the other: (4 x 128,)."""
+        sums: Floats = _folded(row, self._tables.targets, self._tables.signs)
+        return sums
+
+
+@njit(cache=True, fastmath={"reassoc", "contract"})
+def similarity(row: Floats, other: Floats) -> np.float32:
+    """Inner product, the same to the bit whatever comes beside it: a matrix product does not promise that."""
+    total = np.float32(0.0)
+    for column in range(len(row)):
+        total += row[column] * other[column]
+    return total
+
+
+@njit(cache=True)
+def _folded(row: Floats, targets: Slots, signs: Floats) -> Floats:
+    sums = np.zeros(4 * _WIDTH, dtype=np.float32)
+    for column in range(len(targets)):
+        sums[targets[column]] += signs[column] * row[column]
+    for place in range(_WIDTH):
+        one, two = sums[place], sums[place + _WIDTH]
+        three, four = sums[place + 2 * _WIDTH], sums[place + 3 * _WIDTH]
+        sums[place] = (one + three) + (two + four)
+        sums[place + _WIDTH] = (one + three) - (two + four)
+        sums[place + 2 * _WIDTH] = (one - three) + (two - four)
+        sums[place + 3 * _WIDTH] = (one - three) - (two - four)
+    return sums
+
+
+@njit(cache=True)
+def _step(sums: Floats) -> np.float32:
+    return np.float32(max(np.max(np.abs(sums)), _NOTHING) / _MOST)
+
+
+@njit(cache=True)
+def _put(slots: Slots, rows: Floats, into: _Tables) -> None:
+    for slot in slots:
+        sums = _folded(rows[slot], into.targets, into.signs) * into.scale[slot]
+        into.steps[slot] = _step(sums)
+        whole = np.rint(sums / into.steps[slot]).astype(np.int8)
+        into.coarse[slot], into.fine[slot] = whole[:_WIDTH], whole[_WIDTH:]
+        into.lengths[slot] = np.sqrt(np.sum(sums[:_WIDTH] * sums[:_WIDTH]))
+        for column in range(_OWN):
+            into.own[slot, column] = rows[slot, column - _OWN] * into.scale[slot]
+
+
+@njit(cache=True)
+def _nearest(
+    row: Floats, rows: Floats, used: int, threshold: np.float32, within: _Tables
+) -> tuple[int, np.float32]:
+    """A good guess first, since it rules most others out; then those that noise may hide."""
+    sums = _folded(row, within.targets, within.signs)
+    step = _step(sums)
+    whole = np.rint(sums / step).astype(np.int8)
+    products = _products(within.coarse[:used], whole[:_WIDTH])
+    extra = np.empty(used, dtype=np.float32)  # what is not of the folded columns
+    might = np.empty(used, dtype=np.float32)
+    guess, most = 0, np.float32(-np.inf)
+    for slot in range(used):
+        extra[slot] = within.own[slot, 0] * row[-2] + within.own[slot, 1] * row[-1] + within.gains[slot]
+        might[slot] = products[slot] * (step * within.steps[slot]) + extra[slot]
+        if might[slot] > most:
+            guess, most = slot, might[slot]
+        might[slot] += _COARSE_NOISE * within.lengths[slot]
+    best, highest = guess, _exact(guess, row, rows, within)
+
+    slots = _at_least(np.arange(used), might, max(threshold, highest), _MOST_COARSE)
+    finer = np.empty(len(slots), dtype=np.float32)
+    for place, slot in enumerate(slots):
+        total = products[slot]
+        for column in range(3 * _WIDTH):
+            total += np.int32(within.fine[slot, column]) * np.int32(whole[_WIDTH + column])
         # A product is the mean of those of the four sums.
-        finer = (self._fine.take(slots, axis=0) @ fine[0] + similar[slots]) * np.float32(0.25)
-        places = np.flatnonzero(finer + _FINE_NOISE * lengths[slots] >= bar)
-        slots = slots[places[_highest(finer[places], _MOST_FINE)]]
-        if len(slots):
-            best = min(best, _best(np.sort(slots), exact))
-        return best[1], -best[0]
-
-    def _folded(self, rows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """The sum of the quarters of rows (n, dimensions), and the three others: (n, width), (n, 3 width).
-
-        Both are followed by the last two columns of the rows, which are not folded.
-        """
-        count, quarter = len(rows), _DENSE_QUARTER
-        width = quarter + _LEXICAL_QUARTER
-        dense = np.zeros((count, self._folds * 4 * quarter), dtype=np.float32)
-        np.multiply(rows[:, : self._dense], self._signs, out=dense[:, : self._dense])
-        lexical = rows[:, self._dense : -2].reshape(count, -1, 4, _LEXICAL_QUARTER)
-        quarters = np.empty((count, 4, width), dtype=np.float32)
-        np.add.reduce(dense.reshape(count, -1, 4, quarter), axis=1, out=quarters[:, :, :quarter])
-        np.add.reduce(lexical, axis=1, out=quarters[:, :, quarter:])
-        pairs = np.empty_like(quarters)
-        np.add(quarters[:, :2], quarters[:, 2:], out=pairs[:, :2])
-        np.subtract(quarters[:, :2], quarters[:, 2:], out=pairs[:, 2:])
-        np.add(pairs[:, ::2], pairs[:, 1::2], out=quarters[:, :2])
-        np.subtract(pairs[:, ::2], pairs[:, 1::2], out=quarters[:, 2:])
-        sums, own = quarters.reshape(count, 4 * width), rows[:, -2:]
-        # The mean of the four products shall have these two columns whole: three parts are in the latter.
-        return (
-            np.concatenate([sums[:, :width], own], axis=1),
-            np.concatenate([sums[:, width:], own * np.float32(np.sqrt(3.0))], axis=1),
-        )
+        finer[place] = total * (step * within.steps[slot]) * np.float32(0.25) + extra[slot]
+        finer[place] += _FINE_NOISE * within.lengths[slot]
+    for slot in _at_least(slots, finer, max(threshold, highest), _MOST_FINE):
+        similar = _exact(slot, row, rows, within)
+        if similar > highest or (similar == highest and slot < best):
+            best, highest = slot, similar
+    return best, highest
 
 
-def _best(
-    slots: NDArray[np.intp], exact: Callable[[NDArray[np.intp]], NDArray[np.float32]]
-) -> tuple[float, int]:
-    """Less the similarity, and the slot: the least of several is the most similar, of equals the first."""
-    similar = exact(slots)
-    place = int(similar.argmax())
-    return -float(similar[place]), int(slots[place])
+@njit(cache=True)
+def _products(coarse: Small, whole: Small) -> NDArray[np.int32]:
+    products = np.empty(len(coarse), dtype=np.int32)
+    for slot in range(len(coarse)):
+        total = np.int32(0)
+        for column in range(_WIDTH):
+            total += np.int32(coarse[slot, column]) * np.int32(whole[column])
+        products[slot] = total
+    return products
 
 
-def _highest(values: NDArray[np.float32], most: int) -> NDArray[np.intp] | slice:
-    """The places of the highest values."""
-    return np.argpartition(values, -most)[-most:] if len(values) > most else slice(None)
+@njit(cache=True)
+def _exact(slot: int, row: Floats, rows: Floats, within: _Tables) -> np.float32:
+    return np.float32(similarity(rows[slot], row) * within.scale[slot] + within.gains[slot])
 
 
-def _signs(count: int) -> NDArray[np.float32]:
-    """Fixed, and as if thrown: (count,)."""
-    mixed = np.arange(1, count + 1, dtype=np.uint64) * _PRIME
+@njit(cache=True)
+def _at_least(slots: Slots, values: Floats, bar: np.float32, most: int) -> Slots:
+    """Those of the slots whose values reach the bar; if these are too many, the highest."""
+    chosen = np.flatnonzero(values >= bar)
+    if len(chosen) > most:
+        higher = np.partition(values[chosen], len(chosen) - most)[len(chosen) - most]
+        chosen = chosen[values[chosen] >= higher]
+    return slots[chosen]
+
+
+def _buckets(dense: int) -> Slots:
+    """Where each column goes, in four quarters of dense and lexical buckets: (dense + lexical,)."""
+    of_dense = np.arange(dense) % (4 * _DENSE_QUARTER)
+    of_lexical = np.arange(LEXICAL_DIMENSIONS) % (4 * _LEXICAL_QUARTER)
+    quarter, place = np.divmod(of_dense, _DENSE_QUARTER)
+    other_quarter, other_place = np.divmod(of_lexical, _LEXICAL_QUARTER)
+    return np.concatenate(
+        [quarter * _WIDTH + place, other_quarter * _WIDTH + _DENSE_QUARTER + other_place]
+    ).astype(np.intp)
+
+
+def _signs(dense: int) -> Floats:
+    """Fixed, and as if thrown, for dense columns; terms have theirs already: (dense + lexical,)."""
+    mixed = np.arange(1, dense + 1, dtype=np.uint64) * _PRIME
     mixed = (mixed ^ (mixed >> _SHIFT)) * _PRIME
-    return np.where(mixed >> _SIGN, 1.0, -1.0).astype(np.float32)
+    thrown = np.where(mixed >> _SIGN, 1.0, -1.0)
+    return np.concatenate([thrown, np.ones(LEXICAL_DIMENSIONS)]).astype(np.float32)

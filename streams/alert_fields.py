@@ -4,18 +4,10 @@ from pydantic import BaseModel, Field
 
 __all__ = ["AlertFields"]
 
-_ADDRESS = r"^https?://[^\s/?#@]+(/[^\s?#]*)?$"
-
 
 class AlertFields(BaseModel):
     """What `narrawatch alerts render` writes into the rules. Workers do not look at it."""
 
-    web_url: str = Field(
-        default="http://127.0.0.1:8484",
-        pattern=_ADDRESS,
-        max_length=500,
-        description="the address at which people reach the web page, http:// or https://",
-    )
     alert_runbook_url: str = Field(
         default="deploy/runbook.md",
         pattern=r"^[^\s#{}\"'\\]{1,500}$",

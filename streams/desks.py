@@ -6,12 +6,13 @@ beginning is the shard that was lost with another worker.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Set
+from collections.abc import Callable, Iterable, Sequence, Set
 from typing import NamedTuple
 
 from models.engine import Engine
 from models.outcome import NarrativeView, Outcome
 from models.readings import Readings
+from models.watches import Watch
 from streams.claims_log import ClaimsRecord
 from streams.errors import RejectedComment, RejectReason
 from streams.ordering import PartitionMerge
@@ -164,6 +165,11 @@ class Shard:
         engine = self._engines.get(desk)
         views = [] if engine is None else engine.narratives()
         return next((view for view in views if view.narrative_id == narrative_id), None)
+
+    def look_for(self, watches_of: Callable[[str], Sequence[Watch]]) -> None:
+        """From now on look for the watches that this gives for each desk."""
+        for desk, engine in self._engines.items():
+            engine.watches = watches_of(desk)
 
     def adopt(self, desk: str) -> Engine:
         """The engine of a desk, made if it is not here yet."""

@@ -8,6 +8,7 @@
     ├── BrokenStreamError          nearly all records of a topic are refused for long: the worker stops
     ├── DeliveryError              a notification is given up: kept as a dead letter, the rest goes on
     ├── ForbiddenAddressError      a webhook is at an address that is not allowed
+    ├── ProvisionError             Grafana cannot be reached or refuses: what it holds stays
     ├── RefinementError            no refined label: the narrative keeps its plain one
     └── RejectedComment            one bad record: goes to the dead letters, the stream goes on
 
@@ -26,6 +27,7 @@ __all__ = [
     "ForbiddenAddressError",
     "InputError",
     "OutputError",
+    "ProvisionError",
     "RefinementError",
     "RefinementOutcome",
     "RejectReason",
@@ -91,6 +93,10 @@ class RefinementOutcome(StrEnum):
     UNREADABLE = "unreadable"  # not the JSON of a chat completion
     UNFIT = "unfit"  # an answer that is no label
     FAILED = "failed"  # something else, here and not there
+
+
+class ProvisionError(errors.NarrawatchError):
+    """Grafana cannot be reached, refuses, or holds what is not ours to change."""
 
 
 class RefinementError(errors.NarrawatchError):

@@ -43,7 +43,7 @@ LABEL_BOUNDS: Mapping[str, str] = {
     "topic": "the topics of narrawatch",
     "type": "a fixed set",
     "version": "one for each process",
-    "watch": "the watches of the settings, at most 200",
+    "watch": "the watches in use, at most 200; series of those that were removed go",
     "window": "15m, 1h, 6h, 24h",
 }
 
@@ -237,6 +237,7 @@ WATCH_EXPECTED = MetricSpec(
     "Matches that were to be expected within a window that ends now.",
     ("desk", "watch", "window"),
 )
+WATCHES = MetricSpec("narrawatch_watches", "gauge", "watches", "Watches that this worker looks for.")
 LABEL_REFINEMENTS = MetricSpec(
     "narrawatch_label_refinements_total",
     "counter",
@@ -298,6 +299,7 @@ METRICS: tuple[MetricSpec, ...] = (
     WATCH_SURPRISE,
     WATCH_OBSERVED,
     WATCH_EXPECTED,
+    WATCHES,
     LABEL_REFINEMENTS,
     COMMENT_TO_METRIC,
     BUILD,

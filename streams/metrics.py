@@ -5,7 +5,7 @@
 not meet.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -61,6 +61,8 @@ class Metrics:
         self._source_last = _gauge(specs.SOURCE_LAST_COMMENT, registry)
         self._events = _counter(specs.EVENTS, registry)
         self._watch_matches = _counter(specs.WATCH_MATCHES, registry)
+        self._watches = _gauge(specs.WATCHES, registry)
+        self._watch_names: frozenset[str] = frozenset()
         self._label_refinements = _counter(specs.LABEL_REFINEMENTS, registry)
         self._delay = _histogram(specs.COMMENT_TO_METRIC, registry)
         self._build = _gauge(specs.BUILD, registry)
@@ -178,6 +180,13 @@ class Metrics:
     def watch_match(self, desk: str, watch: str) -> None:
         """A claim matches a watch."""
         self._watch_matches.labels(desk=self.desk(desk), watch=watch).inc()
+
+    def watches(self, names: Collection[str]) -> None:
+        """These are looked for now; the series of others go."""
+        self._watches.set(len(names))
+        for gone in self._watch_names.difference(names):
+            self._watch_matches.remove_by_labels({"watch": gone})
+        self._watch_names = frozenset(names)
 
     def label_refinement(self, outcome: RefinementOutcome) -> None:
         """A label was refined, or could not be."""

@@ -12,6 +12,7 @@ from typing import Annotated, Literal, Self
 import platformdirs
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     FilePath,
@@ -23,15 +24,31 @@ from pydantic import (
 
 from streams.alert_fields import AlertFields
 from streams.comments import DESK_PATTERN
+from streams.grafana_fields import GrafanaFields
 from streams.notify_fields import NotifyFields
+from streams.web_fields import WebFields
 
-__all__ = ["Settings", "Watch"]
+__all__ = ["MAX_WATCHES", "Settings", "Watch"]
 
 _HOST_PORT = r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+):[0-9]{1,5}"
-_MIN_AUTHOR_KEY_CHARACTERS = 16
+_MIN_SECRET_CHARACTERS = 16
+
+MAX_WATCHES = 200
+
+
+def _one_line(value: object) -> object:
+    """Text with single spaces; nothing that moves a cursor, hides, or reverses the direction of writing."""
+    if not isinstance(value, str):
+        return value
+    line = " ".join(value.split())  # no-break spaces, too, which French typography is full of
+    if not line.isprintable():
+        raise ValueError("it holds characters that cannot be printed")
+    return line
+
 
 _Desk = Annotated[str, StringConstraints(pattern=DESK_PATTERN)]
-_Phrase = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=300)]
+_Name = Annotated[str, BeforeValidator(_one_line), StringConstraints(min_length=1, max_length=64)]
+_Phrase = Annotated[str, BeforeValidator(_one_line), StringConstraints(min_length=2, max_length=300)]
 
 
 class Watch(BaseModel):
@@ -39,13 +56,11 @@ class Watch(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[^\x00-\x1f\x7f]{1,64}$")] = (
-        Field(description="1 to 64 printable characters")
-    )
+    name: _Name = Field(description="1 to 64 printable characters")
     phrases: tuple[_Phrase, ...] = Field(
         min_length=1,
         max_length=20,
-        description="a list of 1 to 20 phrases of 2 to 300 characters, any language",
+        description="a list of 1 to 20 phrases of 2 to 300 printable characters, any language",
     )
     desk: _Desk | None = Field(
         default=None, description="a desk, or none for every desk (lower-case letters, digits, '-', '_')"
@@ -70,7 +85,7 @@ class Watch(BaseModel):
     )
 
 
-class Settings(AlertFields, NotifyFields):
+class Settings(AlertFields, GrafanaFields, NotifyFields, WebFields):
     """All settings. Build it with `streams.settings.load_settings`, which reports errors as one line.
 
     `Settings(...)` itself takes only its arguments and the defaults, and raises pydantic's ValidationError.
@@ -132,7 +147,7 @@ class Settings(AlertFields, NotifyFields):
     )
     watches: tuple[Watch, ...] = Field(
         default=(),
-        max_length=200,
+        max_length=MAX_WATCHES,
         description="up to 200 watches, each with name, phrases and optionally desk and thresholds",
     )
     sensitivity: Literal["low", "normal", "high"] = Field(default="normal", description="low, normal or high")
@@ -249,10 +264,10 @@ class Settings(AlertFields, NotifyFields):
     def _expand_home(cls, value: Path) -> Path:
         return value.expanduser()
 
-    @field_validator("author_key")
+    @field_validator("author_key", "web_token")
     @classmethod
     def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and len(value.get_secret_value()) < _MIN_AUTHOR_KEY_CHARACTERS:
+        if value is not None and len(value.get_secret_value()) < _MIN_SECRET_CHARACTERS:
             raise ValueError("too short")
         return value
 

@@ -110,7 +110,7 @@ def _round(centroids: Centroids, rows: NDArray[np.float32]) -> float:
     """Seconds a claim."""
     start = time.perf_counter()
     for row in rows:
-        uid, similarity = centroids.nearest(row, {}, _THRESHOLD)
+        uid, similarity = centroids.nearest(row, _THRESHOLD)
         if similarity >= _THRESHOLD:
             centroids.add(uid, row, 0)
     return (time.perf_counter() - start) / len(rows)
@@ -124,10 +124,10 @@ class _Found(NamedTuple):
 def _found(sketched: Centroids, exact: Centroids, rows: NDArray[np.float32]) -> _Found:
     above = same = 0
     for row in rows:
-        right, similarity = exact.nearest(row, {}, _THRESHOLD)
+        right, similarity = exact.nearest(row, _THRESHOLD)
         if similarity >= _THRESHOLD:
             above += 1
-            same += sketched.nearest(row, {}, _THRESHOLD)[0] == right
+            same += sketched.nearest(row, _THRESHOLD)[0] == right
     return _Found(above, same / max(above, 1))
 
 

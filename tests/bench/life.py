@@ -108,7 +108,7 @@ class _Life:
         owners = []
         for row in rows:
             self._now += 1
-            uid, similarity = self.centroids.nearest(row, {}, _PARAMETERS.link_similarity)
+            uid, similarity = self.centroids.nearest(row, _PARAMETERS.link_similarity)
             joins = similarity >= _PARAMETERS.link_similarity
             if joins:
                 self.centroids.add(uid, row, self._now)

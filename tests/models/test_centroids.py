@@ -73,9 +73,14 @@ def both() -> tuple[Topics, Centroids, Centroids]:
     )
 
 
+def nearest(one: Centroids, row: Rows, gains: dict[int, float] | None = None) -> tuple[int, float]:
+    found = gains or {}
+    return one.nearest(row, THRESHOLD, list(found), np.array(list(found.values()), dtype=np.float32))
+
+
 def assert_alike(quick: Centroids, exact: Centroids, rows: Rows, *, gains: dict[int, float]) -> int:
     """At least 99 of 100 rows above the threshold find the same; returns how many are above it."""
-    pairs = [(quick.nearest(row, gains, THRESHOLD), exact.nearest(row, gains, THRESHOLD)) for row in rows]
+    pairs = [(nearest(quick, row, gains), nearest(exact, row, gains)) for row in rows]
     above = [(found, right) for found, right in pairs if max(found[1], right[1]) >= THRESHOLD]
     same = [(found, right) for found, right in above if found[0] == right[0]]
     assert len(same) >= 0.99 * len(above)
@@ -93,9 +98,9 @@ def test_the_sketch_finds_what_an_exact_search_finds() -> None:
 def test_a_thread_adds_to_its_narratives() -> None:
     topics, quick, exact = both()
     rows = topics.claims(list(range(0, NARRATIVES, 3)))
-    gains = dict.fromkeys(range(10), 0.3)
+    gains = dict.fromkeys(range(10), 1.5)
     assert_alike(quick, exact, rows, gains=gains)
-    assert quick.nearest(rows[0], {5: 2.0}, THRESHOLD)[0] == 5
+    assert nearest(quick, rows[0], {5: 20.0})[0] == 5
 
 
 def test_the_sketch_goes_with_every_change() -> None:
@@ -109,7 +114,7 @@ def test_the_sketch_goes_with_every_change() -> None:
         gone, kept, old = (int(uid) for uid in rng.choice(alive[40:], 3, replace=False))
         for one in (quick, exact):
             one.add(kept, news, 5_000)
-            one.nearest(news, {}, THRESHOLD)
+            nearest(one, news)
             one.merge(kept, gone)
             one.drop(old)
             one.refresh(fresh, owners)
@@ -127,20 +132,20 @@ def loaded(one: Centroids) -> Centroids:
 
 def parts(one: Centroids) -> list[bytes]:
     sketch = one._fresh_sketch()
-    return [array.tobytes() for array in (sketch._coarse, sketch._fine, sketch._lengths, sketch.scale)]
+    return [array.tobytes() for array in sketch._tables]
 
 
 def test_what_was_loaded_answers_to_the_bit() -> None:
     topics, quick, _ = both()
     first, more = topics.claims([3, 4, 5]), topics.claims(list(range(0, NARRATIVES, 5)))
     for uid, row in enumerate(first):
-        quick.nearest(row, {}, THRESHOLD)
+        nearest(quick, row)
         quick.add(uid, row, 9_000)
     quick.drop(7)
     again = loaded(quick)
     for row in more:
-        found = quick.nearest(row, {}, THRESHOLD)
-        assert again.nearest(row, {}, THRESHOLD) == found
+        found = nearest(quick, row)
+        assert nearest(again, row) == found
         for one in (quick, again):
             one.add(found[0], row, 9_000)
 
@@ -156,16 +161,18 @@ def test_few_narratives_are_searched_exactly() -> None:
     for row in topics.claims(range(20)):
         means = (sums[:20] @ mirrored(row)) / np.float32(1.0)
         means *= np.float32(1.0) / (np.float32(1.0) + np.float32(DOUBT))
-        assert one.nearest(row, {}, THRESHOLD) == (int(means.argmax()), float(means.max()))
+        uid, similarity = nearest(one, row)
+        assert uid == int(means.argmax())
+        assert similarity == pytest.approx(float(means.max()), abs=1e-6)
 
 
 def test_without_narratives_nothing_is_near() -> None:
     one = Centroids(WIDTH, IDLE_FACTOR, DOUBT, exact_up_to=0)
     row = Topics(1).claims([0])[0]
-    assert one.nearest(row, {}, THRESHOLD) == (-1, -2.0)
+    assert nearest(one, row) == (-1, -2.0)
     one.add(one.create(0), row, 0)
     one.drop(0)
-    assert one.nearest(row, {}, THRESHOLD) == (-1, -2.0)
+    assert nearest(one, row) == (-1, -2.0)
 
 
 def test_a_settled_claim_stays_when_the_window_has_moved_on() -> None:

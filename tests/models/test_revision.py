@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from models.context import Context, thread_key
 from models.engine import Engine
@@ -149,6 +150,13 @@ def test_what_left_the_window_still_counts_in_the_mean() -> None:
     assert np.allclose(whole.inside(threads[:1], rows[:1]), slid.inside(threads[:1], rows[:1]), atol=1e-6)
 
 
+def gained(
+    parts: Parts, thread: str, plain: NDArray[np.float32], inside: NDArray[np.float32], worth: float
+) -> dict[int, float]:
+    uids, gains = parts.gains(thread, plain, inside, worth)
+    return dict(zip(uids, gains.tolist(), strict=True))
+
+
 @given(seed=st.integers(0, 2**32 - 1), settled=st.booleans())
 def test_parts_correct_products_pair_by_pair(seed: int, settled: bool) -> None:
     """The sums give what going through all pairs of claims gives."""
@@ -177,7 +185,7 @@ def test_parts_correct_products_pair_by_pair(seed: int, settled: bool) -> None:
         return float(inside[i] @ inside[j] - plain[i] @ plain[j]) + worth[threads[i]]
 
     expected = np.array([[sum(gain(i, j) for i in one for j in other) for other in items] for one in items])
-    products = np.zeros((len(items), len(items)))
+    products = np.zeros((len(items), len(items)), dtype=np.float32)
     parts.correct(
         products,
         [threads[place] for place in free],
@@ -192,7 +200,7 @@ def test_parts_correct_products_pair_by_pair(seed: int, settled: bool) -> None:
     if settled:
         parts.refresh([], plain[:0], inside[:0], [])
     for place in free:
-        gains = parts.gains(threads[place], plain[place], inside[place], worth.get(threads[place], 0.0))
+        gains = gained(parts, threads[place], plain[place], inside[place], worth.get(threads[place], 0.0))
         for uid in uids:
             of = [other for other, owner in enumerate(owners) if owner == uid]
             assert gains.get(uid, 0.0) == pytest.approx(sum(gain(place, j) for j in of), abs=1e-3)
@@ -205,7 +213,7 @@ def test_parts_of_merged_narratives_are_one() -> None:
     parts.add("t", 2, other, other)
     parts.add("u", 2, other, other)
     parts.merge(1, 2)
-    assert parts.gains("t", one * 0, one + other, 0.5) == {1: pytest.approx(3.0)}
+    assert gained(parts, "t", one * 0, one + other, 0.5) == {1: pytest.approx(3.0)}
     assert parts.uids(["t", "u"]) == {1}
     parts.drop(1)
     assert parts.uids(["t", "u"]) == set()

@@ -23,7 +23,7 @@ def every_slot() -> NDArray[np.intp]:
 
 
 def parts(sketch: Sketch) -> list[bytes]:
-    return [array.tobytes() for array in (sketch._coarse, sketch._fine, sketch._lengths, sketch.scale)]
+    return [array.tobytes() for array in sketch._tables]
 
 
 def test_what_is_kept_of_a_row_does_not_depend_on_the_others() -> None:
@@ -36,14 +36,17 @@ def test_what_is_kept_of_a_row_does_not_depend_on_the_others() -> None:
 
 
 def test_products_of_folded_rows_are_those_of_the_rows_but_for_noise() -> None:
-    rows = rows_at_random()
-    coarse, fine = Sketch(WIDTH, SLOTS)._folded(rows)
+    rows = rows_at_random()[:, :-2]
+    folded = np.stack([Sketch(WIDTH, SLOTS).folded(row) for row in rows])
     exact = rows @ rows.T
-    rough = coarse @ coarse.T
-    finer = (rough + fine @ fine.T) / 4
+    rough = folded[:, :128] @ folded[:, :128].T
+    finer = folded @ folded.T / 4
     assert np.abs(rough - exact).std() < 0.12
     assert np.abs(finer - exact).std() < np.abs(rough - exact).std()
     assert (rough - exact).mean() == pytest.approx(0.0, abs=0.01)
+
+
+NOTHING = np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.float32)
 
 
 def test_the_most_similar_is_found_and_of_equals_the_first() -> None:
@@ -51,24 +54,20 @@ def test_the_most_similar_is_found_and_of_equals_the_first() -> None:
     rows[31] = rows[7]
     sketch = Sketch(WIDTH, SLOTS)
     sketch.put(every_slot(), rows, np.ones(SLOTS, dtype=np.float32))
-
-    def exact(slots: NDArray[np.intp]) -> Array:
-        found: Array = np.vecdot(rows[slots], rows[7])
-        return found
-
-    slot, similarity = sketch.nearest(rows[7], SLOTS, exact, threshold=0.1)
-    assert (slot, similarity) == (7, float(np.vecdot(rows[7], rows[7])))
+    slot, similarity = sketch.nearest(rows[7], rows, NOTHING, used=SLOTS, threshold=0.1)
+    assert slot == 7
+    assert similarity == pytest.approx(float(np.vecdot(rows[7], rows[7])), abs=1e-5)
 
 
-def test_slots_are_compared_whatever_the_sketch_says_of_them() -> None:
+def test_what_slots_gain_counts_for_one_search() -> None:
     rows = rows_at_random()
     sketch = Sketch(WIDTH, SLOTS)
     sketch.put(every_slot(), rows, np.ones(SLOTS, dtype=np.float32))
-
-    def exact(slots: NDArray[np.intp]) -> Array:
-        return np.where(slots == 13, 5.0, 0.2).astype(np.float32)
-
-    assert sketch.nearest(rows[7], SLOTS, exact, also=[13], threshold=0.1) == (13, 5.0)
+    gained = np.array([13], dtype=np.intp), np.array([5.0], dtype=np.float32)
+    slot, similarity = sketch.nearest(rows[7], rows, gained, used=SLOTS, threshold=0.1)
+    assert slot == 13
+    assert similarity == pytest.approx(5.0 + float(np.vecdot(rows[7], rows[13])), abs=1e-5)
+    assert sketch.nearest(rows[7], rows, NOTHING, used=SLOTS, threshold=0.1)[0] == 7
 
 
 def test_rows_need_a_dense_part() -> None:

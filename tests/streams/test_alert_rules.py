@@ -13,7 +13,7 @@ from streams.cli import narrawatch
 from streams.settings_fields import Settings, Watch
 from tests.programs import checked, require_programs
 
-HOSTILE = 'rachat "déguisé" \\ {{ . }}  \N{RIGHT-TO-LEFT OVERRIDE}'
+HOSTILE = 'rachat "déguisé" \\ {{ . }}'
 WATCHES = (
     Watch(name=HOSTILE, phrases=("rachat",), threshold_per_hour=4),
     Watch(name="both", phrases=("both",), desk="tech", threshold_per_hour=4, surprise=2.5),

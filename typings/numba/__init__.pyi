@@ -1,7 +1,9 @@
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-def njit(*, cache: bool = ...) -> Callable[[Callable[P, T]], Callable[P, T]]: ...
+def njit(
+    *, cache: bool = ..., fastmath: bool | Set[str] = ..., inline: str = ...
+) -> Callable[[Callable[P, T]], Callable[P, T]]: ...
