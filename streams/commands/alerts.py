@@ -1,13 +1,15 @@
 """`narrawatch alerts`: the rules for Prometheus, with the thresholds of the settings."""
 
+import importlib
 from pathlib import Path
 from typing import Any
 
 import click
 
 from streams.alerts.render import rule_documents
-from streams.commands.options import common_options, start
+from streams.commands.options import common_options, kafka_option, start
 from streams.errors import OutputError
+from streams.settings_fields import MAX_WATCHES, Settings
 
 __all__ = ["alerts"]
 
@@ -19,7 +21,8 @@ def alerts() -> None:
 
 @alerts.command(
     epilog="\b\nExamples:\n  narrawatch alerts render\n"
-    "  narrawatch alerts render --config narrawatch.toml --out rules"
+    "  narrawatch alerts render --config narrawatch.toml --out rules\n"
+    "  narrawatch alerts render --stored-watches --kafka 127.0.0.1:9092 --out rules"
 )
 @click.option(
     "--out",
@@ -27,13 +30,20 @@ def alerts() -> None:
     metavar="DIR",
     help="A folder to write the files to; - prints them, one YAML document each.",
 )
+@click.option(
+    "--stored-watches",
+    is_flag=True,
+    help="The thresholds of watches that were added by command, too; asks the broker.",
+)
+@kafka_option
 @common_options
-def render(*, out: str, **options: Any) -> None:
+def render(*, out: str, stored_watches: bool, **options: Any) -> None:
     """Write recording and alerting rules with the thresholds of the settings and of their watches.
 
     Prometheus reads the files when it is told to reload; deploy/prometheus/rules has those of the defaults.
     """
-    documents = rule_documents(start(options, quiet=True))
+    settings = start(options, quiet=True)
+    documents = rule_documents(_with_stored_watches(settings) if stored_watches else settings)
     if out == "-":
         click.echo("---\n".join(documents.values()), nl=False)
         return
@@ -41,6 +51,13 @@ def render(*, out: str, **options: Any) -> None:
     for name, text in documents.items():
         _write(folder / name, text)
         click.echo(str(folder / name))
+
+
+def _with_stored_watches(settings: Settings) -> Settings:
+    # On demand: without a broker there is no need to wait for its client.
+    topic = importlib.import_module("streams.watch_topic")
+    merged = topic.merged_watches(settings, topic.read_watches(settings), limit=MAX_WATCHES)
+    return settings.model_copy(update={"watches": tuple(one.watch for one in merged if not one.hidden)})
 
 
 def _write(path: Path, text: str) -> None:
