@@ -41,6 +41,7 @@ from models.outcome import (
     WatchMatch,
     instant,
 )
+from models.overview import Overview, overview_of
 from models.parameters import Parameters
 from models.parts import Parts
 from models.prose import is_prose
@@ -163,6 +164,10 @@ class Engine:
         """The narratives in hot state, by the time they emerged."""
         by_age = sorted(self._narratives.values(), key=lambda one: (one.emerged_ms, one.uid))
         return [one.view() for one in by_age]
+
+    def overview(self, top: int) -> Overview:
+        """How many narratives there are, and those to be shown where there is room for so many."""
+        return overview_of(self._narratives.values(), top)
 
     def readings(self, narrative_ids: Set[str], now_ms: int) -> Readings:
         """How unusual these narratives and all watches are at a time (epoch ms). Changes nothing."""

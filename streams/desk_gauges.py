@@ -6,7 +6,7 @@ To look at all narratives of a desk costs more than to add a comment to one, hen
 import time
 from collections.abc import Callable, Iterable
 
-from models.outcome import EventType, Kind, NarrativeView, State
+from models.outcome import EventType, Kind, NarrativeView
 from streams.desks import Observed, Shard
 from streams.metrics import CAMPAIGN, Metrics
 from streams.narrative_series import NarrativeSeries, NarrativeStats, WatchSeries
@@ -84,9 +84,9 @@ class DeskGauges:
     def show(self) -> None:
         """Show the desks that were touched, and now and then how windows of the others have moved on."""
         for desk, shard in self._touched.items():
-            views = [self._overlaid(desk, view) for view in shard.narratives(desk)]
-            self._metrics.narratives(desk, _by_state(views))
-            self._series.show(desk, [_stats(view) for view in views if view.state is State.EMERGED])
+            overview = shard.overview(desk, self._series.top)
+            self._metrics.narratives(desk, {state.value: count for state, count in overview.states.items()})
+            self._series.show(desk, [_stats(self._overlaid(desk, view)) for view in overview.shown])
         now = self._clock()
         is_time = now - self._renewed >= RENEW_SECONDS
         for desk, shard in (self._shards if is_time else self._touched).items():
@@ -119,13 +119,6 @@ class DeskGauges:
         )
         self._series.read(desk, found.narratives)
         self._watches.read(desk, found.watches)
-
-
-def _by_state(views: Iterable[NarrativeView]) -> dict[str, int]:
-    counts = {state.value: 0 for state in State}
-    for view in views:
-        counts[view.state.value] += 1
-    return counts
 
 
 def _stats(view: NarrativeView) -> NarrativeStats:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from models.engine import Engine
 from models.outcome import NarrativeView, Outcome
+from models.overview import Overview
 from models.readings import Readings
 from models.watches import Watch
 from streams.claims_log import ClaimsRecord
@@ -151,6 +152,10 @@ class Shard:
     def narratives(self, desk: str) -> list[NarrativeView]:
         """The narratives of a desk that are in memory."""
         return self._engines[desk].narratives()
+
+    def overview(self, desk: str, top: int) -> Overview:
+        """How many narratives a desk has, and those to be shown where there is room for so many."""
+        return self._engines[desk].overview(top)
 
     def readings(self, desk: str, narrative_ids: Set[str], now_ms: int) -> Readings:
         """How unusual these narratives of a desk and its watches are at a time (epoch ms)."""

@@ -1,4 +1,4 @@
-"""The series of single narratives and watches: the most mentioned of each desk, and nothing that is over.
+"""The series of single narratives and watches: of some narratives of each desk, and nothing that is over.
 
 Every series costs Prometheus memory for as long as it is exposed, so those of narratives that faded, merged
 or fell out of the top are removed. Free text is a label value once for each narrative, in the info metric.
@@ -48,7 +48,7 @@ class NarrativeSeries:
     def __init__(self, metrics: Metrics, *, top: int) -> None:
         self._metrics = metrics
         self._gauges = metrics.of_narratives
-        self._top = top
+        self.top = top
         self._shown: dict[str, dict[str, NarrativeStats]] = {}
 
     def show(self, desk: str, living: Iterable[NarrativeStats]) -> None:
@@ -59,7 +59,7 @@ class NarrativeSeries:
         """
         if self._metrics.desk(desk) == OTHER_DESK:
             return
-        best = heapq.nsmallest(self._top, living, key=lambda one: (-one.mentions, one.narrative_id))
+        best = heapq.nsmallest(self.top, living, key=lambda one: (-one.mentions, one.narrative_id))
         now = {one.narrative_id: one for one in best}
         before = self._shown.get(desk, {})
         for narrative_id, old in before.items():
