@@ -233,7 +233,7 @@ def test_what_happens_in_the_stream_becomes_one_notification_with_its_evidence(
     (spiking,) = about(hook, "bridge")
     assert (spiking["type"], spiking["severity"]) == ("spiking", "warning")
     assert re.match(
-        r"\d+ mentions \(0\.\d expected\) in an hour, \d+ mentions \([\d.]+ expected\) in a day;"
+        r"\d+ mentions in an hour \([01]\.\d expected\), \d+ in a day;"
         r" the surprise is \d+\.\d decades\. \d+ authors in \d threads so far\. First seen ",
         spiking["text"],
     )
