@@ -57,7 +57,7 @@ class _AnnotationPlanner:
         one = self._happening
         name = f"{one.kind} {one.narrative_id}"
         query = urlencode({"tags": one.key, "type": "annotation", "limit": 1})
-        if self._grafana.find(f"/annotations?{query}", "look for annotations"):
+        if self._grafana.find_all(f"/annotations?{query}", "look for annotations"):
             return Step("annotation", name, "leave", "exists")
         return Step("annotation", name, "create", "is missing", self._create)
 

@@ -55,12 +55,40 @@ class Grafana:
         self._timeout_seconds = address.timeout_seconds
         self._sleep = sleep
 
-    def find(self, path: str, what: str) -> Any | None:
-        """The JSON at a path below /api, or None where there is nothing."""
+    def find(self, path: str, what: str, *fields: str) -> dict[str, Any] | None:
+        """The object at a path below /api, or None where there is none. fields: those that it must have."""
+        found: dict[str, Any] | None = self._found(path, what)
+        if found is not None and not _is_object(found, fields):
+            raise self._unlike_grafana()
+        return found
+
+    def find_all(self, path: str, what: str, *fields: str) -> list[dict[str, Any]]:
+        """The objects of the list at a path below /api. fields: those that each must have."""
+        found = self._found(path, what)
+        if found is None:
+            return []
+        if not isinstance(found, list) or not all(_is_object(one, fields) for one in found):
+            raise self._unlike_grafana()
+        return found
+
+    def history(self, path: str, what: str) -> list[dict[str, Any]]:
+        """The saves of a dashboard, in a list or, since Grafana 11, in an object around it."""
+        found = self._found(path, what)
+        saves = found.get("versions") if isinstance(found, dict) else found or []
+        if not isinstance(saves, list) or not all(_is_object(one, ()) for one in saves):
+            raise self._unlike_grafana()
+        return saves
+
+    def _found(self, path: str, what: str) -> Any:
         try:
             return self.read(lambda: self.face.api.GET(path), what)
         except NotFoundError:
             return None
+
+    def _unlike_grafana(self) -> GrafanaError:
+        return GrafanaError(
+            f"{self.url} does not answer like Grafana: is it the right grafana_url, or a login before it?"
+        )
 
     def read(self, ask: Callable[[], _Answer], what: str) -> _Answer | None:
         """The answer to a question that changes nothing; None for an empty one."""
@@ -95,9 +123,7 @@ class Grafana:
         except RefusalError as refusal:
             raise explain(refusal, self.url, what) from None
         except NotJsonError:
-            raise GrafanaError(
-                f"{self.url} does not answer like Grafana: is it the right grafana_url, or a login before it?"
-            ) from None
+            raise self._unlike_grafana() from None
         except requests.RequestException as error:
             raise self._explain_silence(error, what) from None
 
@@ -134,6 +160,10 @@ def _face(address: Address) -> GrafanaFace:
     )
     face.api.s = Session()
     return face
+
+
+def _is_object(value: Any, fields: tuple[str, ...]) -> bool:
+    return isinstance(value, dict) and all(field in value for field in fields)
 
 
 def _pause(state: tenacity.RetryCallState) -> float:

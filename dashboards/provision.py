@@ -29,10 +29,16 @@ def push(
 ) -> Iterator[Step]:
     """Bring Grafana to what is wanted; yields each step when it is done, or planned with dry_run.
 
-    overwrite: also what of ours was edited in Grafana since. Raises GrafanaError.
+    overwrite: also what of ours was edited in Grafana since. Where folder or data source are refused nothing
+    else is tried: it stands on them. Raises GrafanaError.
     """
-    for planners in (_ground(grafana, wanted), _boards(grafana, wanted, overwrite=overwrite)):
-        yield from carry_out(planners, dry_run=dry_run)
+    ground = []
+    for step in carry_out(_ground(grafana, wanted), dry_run=dry_run):
+        ground.append(step.action)
+        yield step
+    if "refuse" in ground:
+        return
+    yield from carry_out(_boards(grafana, wanted, overwrite=overwrite), dry_run=dry_run)
     if wanted.rules:
         yield from carry_out(_rules(grafana, wanted, overwrite=overwrite), dry_run=dry_run)
 

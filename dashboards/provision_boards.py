@@ -41,7 +41,9 @@ class BoardPlanner:
 
     def plan(self) -> Step:
         """Create it in our folder, or update it where it is: whoever moved it had a reason."""
-        found = self._grafana.find(f"/dashboards/uid/{self.uid}", f"look for the dashboard {self.uid}")
+        found = self._grafana.find(
+            f"/dashboards/uid/{self.uid}", f"look for the dashboard {self.uid}", "dashboard", "meta"
+        )
         if found is None:
             return self._step("create", "is missing", {}, FOLDER_UID)
         dashboard, meta = found["dashboard"], found["meta"]
@@ -49,26 +51,24 @@ class BoardPlanner:
             return self._step("leave", "is provisioned from files")
         if TAG not in dashboard.get("tags", ()):
             return self._step("refuse", f"is not of narrawatch: it lacks the tag {TAG}")
-        message = self._last_message(dashboard["version"])
+        message = self._last_message(dashboard.get("version"))
         if message == self._message or covers(dashboard, self._model):
             return self._step("leave", "is as it should be")
         if not message.startswith(_MESSAGE) and not self._overwrite:
             return self._step(
                 "refuse",
-                f"was edited in Grafana since (version {dashboard['version']}):"
+                f"was edited in Grafana since (version {dashboard.get('version')}):"
                 " save that under another name, or push with --overwrite",
             )
         reason = "differs" if message.startswith(_MESSAGE) else "was edited in Grafana since"
         return self._step("update", reason, dashboard, meta.get("folderUid", ""))
 
-    def _last_message(self, version: int) -> str:
+    def _last_message(self, version: int | None) -> str:
         """What the last save of the dashboard was called; "" where its history does not say."""
         path = f"/dashboards/uid/{self.uid}/versions?limit=1"
-        answer = self._grafana.find(path, f"read the history of {self.uid}")
-        # Grafana has answered with a list at first, and with an object around it since.
-        versions = answer.get("versions", []) if isinstance(answer, dict) else answer or []
-        last = versions[0] if versions else {}
-        return str(last.get("message") or "") if last.get("version") == version else ""
+        for last in self._grafana.history(path, f"read the history of {self.uid}"):
+            return str(last.get("message") or "") if last.get("version") == version else ""
+        return ""
 
     def _step(
         self, action: Action, reason: str, stored: Mapping[str, Any] | None = None, folder_uid: str = ""
@@ -127,7 +127,7 @@ def _tagged(grafana: Grafana) -> Iterator[Mapping[str, Any]]:
     page = 1
     while True:
         query = urlencode({"tag": TAG, "type": "dash-db", "limit": _PAGE, "page": page})
-        found = grafana.find(f"/search?{query}", "search for dashboards") or []
+        found = grafana.find_all(f"/search?{query}", "search for dashboards", "uid")
         yield from found
         if len(found) < _PAGE:
             return

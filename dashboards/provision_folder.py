@@ -70,7 +70,9 @@ class DatasourcePlanner:
 
     def plan(self) -> Step:
         """Create it, or bring it up to date. Raises NotFoundError for a foreign one that is missing."""
-        found = self._grafana.find(f"/datasources/uid/{self._uid}", f"look for the data source {self._uid}")
+        found = self._grafana.find(
+            f"/datasources/uid/{self._uid}", f"look for the data source {self._uid}", "type"
+        )
         if self._uid != DATASOURCE_UID:
             return self._foreign(found)
         if found is None:

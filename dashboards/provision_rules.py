@@ -28,7 +28,7 @@ class RulePlanner:
     def plan(self) -> Step:
         """Create it, or bring it up to date in the folder where it is."""
         uid = self._rule["uid"]
-        found = self._grafana.find(f"{_PATH}/{uid}", f"look for the alert rule {uid}")
+        found = self._grafana.find(f"{_PATH}/{uid}", f"look for the alert rule {uid}", "uid", "folderUID")
         if found is None:
             return Step("alert rule", uid, "create", "is missing", self._create)
         if not _is_ours(found):
@@ -80,7 +80,7 @@ class GoneRulePlanner:
 def gone_rules(grafana: Grafana, kept: Iterable[str]) -> list[Planner]:
     """Rules of ours, by uid, label and provenance, that are not among those that are kept."""
     known = set(kept)
-    found = grafana.find(_PATH, "list the alert rules") or []
+    found = grafana.find_all(_PATH, "list the alert rules", "uid")
     return [
         GoneRulePlanner(grafana, one["uid"])
         for one in found

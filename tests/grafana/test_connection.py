@@ -1,5 +1,6 @@
 """What goes wrong between here and Grafana: said in plain words, tried again where safe, never lost."""
 
+import re
 import ssl
 from collections.abc import Callable
 from pathlib import Path
@@ -228,6 +229,29 @@ def test_a_page_in_place_of_an_answer(fake: FakeGrafana, grafana: Grafana, body:
         grafana.find("/folders/t", "look")
 
 
+@pytest.mark.parametrize("body", [b"{}", b"[]", b"[3]", b"3", b'"text"', b"true", b'{"dashboard": {}}'])
+@pytest.mark.parametrize(
+    "path",
+    ["datasources/uid", "dashboards/uid", "versions", "search", "alert-rules/narrawatch-lag", "alert-rules$"],
+)
+def test_json_of_something_else(fake: FakeGrafana, grafana: Grafana, path: str, body: bytes) -> None:
+    list(push(grafana, Wanted()))
+
+    def matches(request: Request) -> bool:
+        found = re.search(path, request.path)
+        return found is not None and ("versions" in request.path) is (path == "versions")
+
+    harmless = {("search", b"[]"), ("alert-rules$", b"[]"), ("versions", b"[]")}
+    fake.trouble.append(Trouble(matches, 200, body))
+    fake.forget_requests()
+    if (path, body) in harmless:
+        list(push(grafana, Wanted()))
+    else:
+        with pytest.raises(GrafanaError, match="does not answer like Grafana"):
+            list(push(grafana, Wanted()))
+    assert fake.writes == []
+
+
 @pytest.mark.parametrize("status", [200, 204])
 def test_an_empty_answer_is_success(fake: FakeGrafana, grafana: Grafana, status: int) -> None:
     fake.trouble.append(Trouble(a_write, status, b""))
@@ -237,7 +261,7 @@ def test_an_empty_answer_is_success(fake: FakeGrafana, grafana: Grafana, status:
 
 def test_the_connection_goes_on_after_a_204(fake: FakeGrafana, grafana: Grafana) -> None:
     grafana.write(lambda: grafana.face.api.DELETE("/v1/provisioning/alert-rules/x"), "delete x")
-    assert grafana.find("/v1/provisioning/alert-rules", "list") == []
+    assert grafana.find_all("/v1/provisioning/alert-rules", "list") == []
 
 
 # Addresses and certificates

@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
 
+from dashboards.catalogue import GENERATED
 from dashboards.connection import Grafana
 from dashboards.provision import Wanted, push
 from dashboards.provision_folder import FOLDER_TITLE, FOLDER_UID
@@ -144,3 +146,17 @@ def test_push_leaves_what_files_have_made(grafana: Grafana, fake: FakeGrafana) -
     steps = list(push(grafana, changed))
     assert {step.action for step in steps if step.kind != "alert rule"} == {"leave"}
     assert all("/provisioning/" in path for _, path in fake.writes)
+
+
+def test_compose_mounts_these_files_and_the_dashboards_where_they_are_looked_for() -> None:
+    compose = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text(encoding="utf-8"))
+    mounted = {
+        target: (ROOT / "deploy" / source).resolve()
+        for source, target, *_ in (one.split(":") for one in compose["services"]["grafana"]["volumes"])
+    }
+    (provider,) = read("dashboards")["providers"]
+    (source,) = read("datasources")["datasources"]
+    assert mounted[provider["options"]["path"]] == GENERATED.resolve()
+    for name in ("datasources", "dashboards"):
+        assert mounted[f"/etc/grafana/provisioning/{name}"] == (FILES / name).resolve()
+    assert urlsplit(source["url"]).hostname in compose["services"]

@@ -258,9 +258,12 @@ def test_a_folder_of_that_name_with_another_uid_is_said(grafana: Grafana, fake: 
     fake.boards.create_folder({"uid": "theirs", "title": "narrawatch"})
     steps = pushed(grafana, WANTED, dry_run=True)
     assert steps["folder narrawatch"].action == "create"
-    step = next(push(grafana, WANTED))
-    assert step.action == "refuse"
-    assert "a folder with the same name already exists" in step.reason
+    steps = pushed(grafana)
+    assert steps["folder narrawatch"].action == "refuse"
+    assert "a folder with the same name already exists" in steps["folder narrawatch"].reason
+    # Nothing stands on what is not there.
+    assert {step.kind for step in steps.values()} == {"folder", "data source"}
+    assert fake.boards.dashboards == {}
 
 
 def test_a_data_source_follows_its_address_and_keeps_the_rest(grafana: Grafana, fake: FakeGrafana) -> None:
