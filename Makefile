@@ -9,7 +9,7 @@ STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint types format bench-quality bench-assignment faults fit requirements clean
+.PHONY: help setup demo test lint types format bench-quality bench-assignment bench-spikes faults fit requirements clean
 
 help: ## List these commands
 	@echo "narrawatch: notices new narratives in comment sections as they appear"
@@ -43,6 +43,9 @@ bench-quality: setup ## Compare with other clusterers on labelled streams; renew
 
 bench-assignment: setup ## Measure how fast claims are assigned to narratives (ten minutes or more)
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.bench.assignment $(BENCH)
+
+bench-spikes: setup ## Compare how spikes are told with the usual rules (five minutes)
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.bench.spikes $(BENCH)
 
 faults: setup ## Break brokers and workers, and count what is lost (half an hour)
 	@.ci/system-packages

@@ -4,10 +4,11 @@ Recent ones are counted in bins of five minutes, older ones are a sum that forge
 late counts at its own time, and can be taken back there. What is done with the counts is in `models.spikes`.
 """
 
+from bisect import bisect_left
 from collections.abc import Mapping
+from itertools import accumulate
 
 import msgspec
-import numpy as np
 
 from models.volume import BIN_MS, BINS_PER_HOUR
 
@@ -20,18 +21,14 @@ class Bins:
     """Counts by bin (since the epoch), for sums of many stretches."""
 
     def __init__(self, bins: Mapping[int, int]) -> None:
-        self._first = min(bins, default=0)
-        counts = np.zeros(max(bins, default=-1) - self._first + 2, dtype=np.int64)
-        for place, count in bins.items():
-            counts[place - self._first + 1] = count
-        self._sums: list[int] = counts.cumsum().tolist()
+        self._places = sorted(bins)
+        self._sums = [0, *accumulate(bins[place] for place in self._places)]
 
     def between(self, first: int, last: int) -> int:
         """Mentions in bins from the first to before the last."""
-        return self._before(last) - self._before(first) if last > first else 0
-
-    def _before(self, place: int) -> int:
-        return self._sums[min(max(place - self._first, 0), len(self._sums) - 1)]
+        if not self._places or last <= first:
+            return 0
+        return self._sums[bisect_left(self._places, last)] - self._sums[bisect_left(self._places, first)]
 
 
 class Pulse(msgspec.Struct):

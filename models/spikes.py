@@ -9,6 +9,7 @@ hour. At 4 decades, a hundred calm series give one false alarm a day.
 """
 
 import math
+from functools import cached_property
 from typing import NamedTuple
 
 import msgspec
@@ -44,20 +45,23 @@ class SpikeParameters(msgspec.Struct, frozen=True, kw_only=True):
     newborn_power: float = -1.5
     # Variance beyond Poisson, as a share of the mean within an hour: to begin with, and how many mentions
     # that is worth. In shorter and longer windows it goes with these powers of their length.
-    excess: float = 0.3
+    excess: float = 0.2
     excess_mentions: float = 10.0
     excess_power_short: float = 0.5
     excess_power_long: float = 0.2
     least_excess: float = 0.02
     # What is known of the hours of a week may be wrong by so much (standard deviation, a share).
     season_doubt: float = 0.08
-    # And a past of one ordinary hour may be wrong by so much (variance, a share), a longer one by less.
-    young_doubt: float = 0.5
+    # Of how much more is said than usual, this share is in doubt for any single series.
+    busy_doubt: float = 0.25
+    # And what is known from a short past: this variance (a share squared, at most 1) goes with its
+    # hours to the -1.5.
+    young_doubt: float = 8.0
     # Hours between the past and each window.
     guard_hours: tuple[float, float, float, float] = (1.0, 1.0, 6.0, 6.0)
     # Decades that each window's chance is worth within a quarter of an hour, and those of the CUSUM.
-    corrections: tuple[float, float, float, float] = (-0.9, -0.6, 0.0, 0.5)
-    cusum_correction: float = 0.5
+    corrections: tuple[float, float, float, float] = (-0.8, 0.0, 0.0, 0.0)
+    cusum_correction: float = 0.3
     cusum_factor: float = 2.0
     cusum_mentions: float = (
         20.0  # of the past, in so many ordinary hours: what is known less well has no CUSUM
@@ -85,12 +89,29 @@ def read(
     decades = surprise(
         [one.counted for one in windows], [one.mean for one in windows], [one.shape for one in windows]
     )
-    decades = np.maximum(decades + np.array(parameters.corrections), 0.0)
+    corrected = np.maximum(decades + np.array(parameters.corrections), 0.0)
+    decades = np.where(decades > 0, corrected, 0.0)
     shown = tuple(
         WindowReading(name, one.counted + one.expected_already, one.mean + one.expected_already, value)
         for name, one, value in zip(_BINS, windows, decades.tolist(), strict=True)
     )
     return Reading(max(*decades.tolist(), moment.slow_rise()), shown)
+
+
+class _Stretch(NamedTuple):
+    """Some time. hours: ordinary ones; busyness: how much more is said in them than usual."""
+
+    hours: float
+    busyness: float
+
+    @classmethod
+    def of(cls, volume: Volume, start_ms: int, end_ms: int, own: int = 0) -> "_Stretch":
+        busyness = volume.busyness(start_ms, end_ms, own)
+        return cls(volume.usual(start_ms, end_ms) * busyness, busyness)
+
+    def doubt(self, parameters: SpikeParameters) -> float:
+        """Variance of what is to be expected, as a share squared."""
+        return parameters.season_doubt**2 + (parameters.busy_doubt * (self.busyness - 1.0)) ** 2
 
 
 class _Window(NamedTuple):
@@ -126,20 +147,23 @@ class _Moment:
         parameters = self._parameters
         length = _LENGTHS[place]
         start = self._end - 1 - length
-        # What was told of does not count again, and neither does the time until then; but a window of no
-        # length would find everything surprising.
-        first = max(start, min(self._fresh, self._end - 1 - _LENGTHS[0]))
+        # What was told of does not count again, and neither does the time until then, or before birth; but in
+        # a window of no length everything would be surprising.
+        begun = max(self._fresh, self._born_ms // BIN_MS)
+        first = max(start, min(begun, self._end - 1 - BINS_PER_HOUR))
         counted = self._recent.between(max(start, self._fresh), self._end)
         already = self._recent.between(start, max(start, self._fresh)) + self._before.between(
             start, self._end
         )
         past = self._past(start - int(parameters.guard_hours[place] * BINS_PER_HOUR))
-        hours = self._volume.length(first * BIN_MS, self._now_ms + 1, own=counted)
-        mean = _rate(past, self._prior_rate(first * BIN_MS), parameters) * hours
+        stretch = _Stretch.of(self._volume, first * BIN_MS, self._now_ms + 1, own=counted)
+        mean = _rate(past, self._prior_rate(first * BIN_MS), parameters) * stretch.hours
         power = parameters.excess_power_short if length < BINS_PER_HOUR else parameters.excess_power_long
         spread = self._excess * (length / BINS_PER_HOUR) ** power
-        doubt = (1.0 + self._excess) / (parameters.prior_mentions + past.mentions)
-        doubt += parameters.season_doubt**2 + parameters.young_doubt / (1.0 + past.hours)
+        evidence = parameters.prior_mentions + past.mentions
+        young = min(1.0, parameters.young_doubt * math.pow(1.0 + past.hours, -1.5))
+        doubt = (1.0 + self._excess) / evidence + stretch.doubt(parameters)
+        doubt += young * past.mentions / evidence
         return _Window(counted, already, mean, 1.0 / (doubt + spread / mean))
 
     def slow_rise(self) -> float:
@@ -149,23 +173,23 @@ class _Moment:
             return 0.0
         evidence = pulse.cusum
         for hour in range(max(pulse.judged_until, now - RECENT_HOURS), now):
-            evidence = self._evidence(evidence, self._count(hour), self._volume.hour(hour))
+            evidence = self._evidence(evidence, self._count(hour), self._stretch(hour))
         count = self._count(now)
-        length = self._volume.length(now * HOUR_MS, self._now_ms + 1, own=count)
-        evidence = self._evidence(evidence, count, length)
+        current = _Stretch.of(self._volume, now * HOUR_MS, self._now_ms + 1, own=count)
+        evidence = self._evidence(evidence, count, current)
         decades = evidence / _LN10 + self._parameters.cusum_correction
         return max(0.0, decades)
 
     def judge(self, hour: int) -> None:
         """Take an hour that is over into the CUSUM and the excess."""
         pulse, parameters = self._pulse, self._parameters
-        count, hours = self._count(hour), self._volume.hour(hour)
+        count, stretch = self._count(hour), self._stretch(hour)
         if self._has_cusum():
-            pulse.cusum = self._evidence(pulse.cusum, count, hours)
+            pulse.cusum = self._evidence(pulse.cusum, count, stretch)
         if (hour * HOUR_MS - self._born_ms) / HOUR_MS < parameters.newborn_hours:
             return
         past = self._past(hour * BINS_PER_HOUR)
-        mean = _rate(past, self._prior_rate(hour * HOUR_MS), parameters) * hours
+        mean = _rate(past, self._prior_rate(hour * HOUR_MS), parameters) * stretch.hours
         kept = min(count, _most(mean, _excess(pulse, parameters), parameters))
         pulse.excess = KEPT_AN_HOUR * pulse.excess + (kept - mean) ** 2 - kept
         pulse.excess_mentions = KEPT_AN_HOUR * pulse.excess_mentions + kept
@@ -174,12 +198,16 @@ class _Moment:
         pulse, parameters = self._pulse, self._parameters
         return pulse.past_mentions >= parameters.cusum_mentions and pulse.past_hours >= parameters.cusum_hours
 
-    def _evidence(self, evidence: float, count: int, hours: float) -> float:
+    def _evidence(self, evidence: float, count: int, stretch: "_Stretch") -> float:
         """The CUSUM after another hour, or the part of it that has gone by."""
         past = _Past(self._pulse.past_mentions, self._pulse.past_hours)
-        mean = _rate(past, self._parameters.prior_rate, self._parameters) * hours
-        step = log_ratio(count, mean, mean / self._excess, self._parameters.cusum_factor)
+        mean = _rate(past, self._parameters.prior_rate, self._parameters) * stretch.hours
+        shape = 1.0 / (self._excess / mean + stretch.doubt(self._parameters))
+        step = log_ratio(count, mean, shape, self._parameters.cusum_factor)
         return max(0.0, evidence + step)
+
+    def _stretch(self, hour: int) -> "_Stretch":
+        return _Stretch.of(self._volume, hour * HOUR_MS, (hour + 1) * HOUR_MS)
 
     def _count(self, hour: int) -> int:
         return self._recent.between(hour * BINS_PER_HOUR, (hour + 1) * BINS_PER_HOUR)
@@ -190,18 +218,22 @@ class _Moment:
         start = max(pulse.past_until, self._born_ms // HOUR_MS + 1) * BINS_PER_HOUR
         if end <= start:
             return _Past(pulse.past_mentions, pulse.past_hours)
-        hours = self._volume.length(start * BIN_MS, end * BIN_MS)
+        hours = self._volume.usual(start * BIN_MS, end * BIN_MS)
         return _Past(pulse.past_mentions + self._recent.between(start, end), pulse.past_hours + hours)
 
     def _prior_rate(self, start_ms: int) -> float:
         """Mentions in an ordinary hour of a window that begins then, if nothing else is known."""
-        parameters, birth = self._parameters, self._born_ms // BIN_MS
-        at_birth = parameters.newborn_rate + max(
-            self._before.between(birth - length, birth + 1) * BINS_PER_HOUR / length for length in _LENGTHS
-        )
+        parameters = self._parameters
         age = max(0, start_ms - self._born_ms) / HOUR_MS
         attention = math.pow(1.0 + age / parameters.newborn_hours, parameters.newborn_power)
-        return max(parameters.prior_rate, at_birth * attention)
+        return max(parameters.prior_rate, self._at_birth * attention)
+
+    @cached_property
+    def _at_birth(self) -> float:
+        """Mentions in an hour when the series began, by the window in which there were most."""
+        birth = self._born_ms // BIN_MS
+        found = [self._before.between(birth - length, birth + 1) / length for length in _LENGTHS]
+        return self._parameters.newborn_rate + max(found) * BINS_PER_HOUR
 
 
 def settle_past(pulse: Pulse, volume: Volume, parameters: SpikeParameters, *, now_ms: int) -> None:
@@ -211,7 +243,7 @@ def settle_past(pulse: Pulse, volume: Volume, parameters: SpikeParameters, *, no
     """
     now, born = now_ms // HOUR_MS, pulse.born_ms // HOUR_MS + 1
     if not pulse.judged_until:
-        pulse.judged_until = pulse.past_until = max(born, now - RECENT_HOURS)
+        pulse.judged_until, pulse.past_until = max(born, now - RECENT_HOURS), born
     if pulse.judged_until < now - JUDGED_AFTER_HOURS:
         moment = _Moment(pulse, volume, parameters, now_ms=now_ms)
         for hour in range(max(pulse.judged_until, now - RECENT_HOURS), now - JUDGED_AFTER_HOURS):
@@ -231,7 +263,7 @@ def _settle(pulse: Pulse, volume: Volume, parameters: SpikeParameters, *, born: 
         hour = place // BINS_PER_HOUR
         counts[hour] = counts.get(hour, 0) + pulse.bins.pop(place)
     for hour in range(max(pulse.past_until, born), until):
-        hours = volume.hour(hour)
+        hours = volume.usual(hour * HOUR_MS, (hour + 1) * HOUR_MS)
         mean = _rate(_Past(pulse.past_mentions, pulse.past_hours), parameters.prior_rate, parameters) * hours
         most = _most(mean, _excess(pulse, parameters), parameters)
         pulse.past_mentions = KEPT_AN_HOUR * pulse.past_mentions + min(counts.get(hour, 0), most)
@@ -265,6 +297,8 @@ def notice(pulse: Pulse, volume: Volume, parameters: SpikeParameters, *, now_ms:
     until then is not told of again. Who finds the spike convincing calls `tell`.
     """
     settle_past(pulse, volume, parameters, now_ms=now_ms)
+    if len(pulse.bins) < parameters.min_authors and sum(pulse.bins.values()) < parameters.min_authors:
+        return None  # too few to convince anybody
     if pulse.spiking_ms and now_ms - pulse.stirred_ms >= parameters.calm_hours * HOUR_MS:
         pulse.told_ms, pulse.spiking_ms, pulse.cusum = pulse.stirred_ms, 0, 0.0
     reading = read(pulse, volume, parameters, now_ms=now_ms, since_ms=pulse.told_ms)

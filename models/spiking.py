@@ -21,6 +21,7 @@ from models.volume import Volume, VolumeState
 __all__ = ["Spiking", "SpikingState"]
 
 _QUOTES = 3
+_MOST_WATCHES = 1_000
 _MOST_SAID = 500  # mentions of a burst that are looked at: more convince nobody any further
 
 
@@ -56,7 +57,10 @@ class Spiking:
     def matched(self, watches: Iterable[str], at_ms: int, now_ms: int) -> None:
         """The comment matches these watches."""
         for name in watches:
-            pulse = self._watches.setdefault(name, Pulse(born_ms=now_ms - 1))
+            pulse = self._watches.get(name)
+            if pulse is None:
+                pulse = self._watches[name] = Pulse(born_ms=now_ms - 1)
+                self._forget_watches()
             pulse.add(at_ms)
             settle_past(pulse, self._volume, self._parameters, now_ms=now_ms)
 
@@ -111,11 +115,6 @@ class Spiking:
             {name: self._read(self._watches.get(name, Pulse(born_ms=now_ms)), now_ms) for name in watches},
         )
 
-    def keep_watches(self, names: Iterable[str]) -> None:
-        """Forget the matches of all other watches."""
-        known = set(names)
-        self._watches = {name: pulse for name, pulse in self._watches.items() if name in known}
-
     def state(self) -> SpikingState:
         """Everything but the pulses of narratives, to be given to `load`."""
         return SpikingState(self._volume.state(), self._watches)
@@ -124,6 +123,11 @@ class Spiking:
         """Take over what `state` returned.  Raises ValueError for anything else."""
         self._volume.load(state.volume)
         self._watches = dict(state.watches)
+
+    def _forget_watches(self) -> None:
+        """Watches come and go by command; those that have not matched for longest are the ones that went."""
+        if len(self._watches) > _MOST_WATCHES:
+            del self._watches[min(self._watches, key=lambda name: (self._watches[name].judged_until, name))]
 
     def _read(self, pulse: Pulse, now_ms: int) -> Reading:
         return read(pulse, self._volume, self._parameters, now_ms=now_ms)

@@ -30,10 +30,11 @@ _SHRINK_HOUR = 2.0
 _SHRINK_DAY = 12.0
 _SHRINK_WEEK = 4.0
 _FIRST_RATE, _FIRST_HOURS = 20.0, 1.0  # comments an hour, and how many hours of them a new desk begins with
-# Comments that have to be in excess before a window counts as busier than its hour of the week, and at most
-# by how much: one story that fills a desk does not make all others more frequent.
-_DOUBT_COMMENTS = 20.0
-_BUSIEST = 4.0
+# Comments that have to be in excess before a time counts as busier than its hour of the week, and at most by
+# how much: nothing can hide a narrative for good.
+_DOUBT_COMMENTS = 10.0
+_BUSIEST = 10.0
+_MOST = 2.0  # times what was expected, and the comments above: as much as one hour changes the profile by
 
 Floats = NDArray[np.float64]
 
@@ -46,7 +47,6 @@ class VolumeState(msgspec.Struct, frozen=True):
     profiled_hour: int
     counts: bytes
     hours: bytes
-    lengths: bytes
 
 
 class Volume:
@@ -58,7 +58,6 @@ class Volume:
         self._profiled = -1  # the first hour that is not in the profile yet
         self._counts: Floats = np.zeros(_WEEK)
         self._hours: Floats = np.zeros(_WEEK)
-        self._lengths: Floats = np.ones(REMEMBERED_HOURS)  # of past hours, a ring by hour
         self._refresh()
 
     def count(self, at_ms: int, comments: int = 1) -> None:
@@ -84,24 +83,22 @@ class Volume:
             self._profile(self._profiled)
         self._open(now)
 
-    def length(self, start_ms: int, end_ms: int, own: int = 0) -> float:
-        """Ordinary hours between two times, of which the first is at most `RECENT_HOURS` ago.
+    def busyness(self, start_ms: int, end_ms: int, own: int = 0) -> float:
+        """How many times as much is said as in these hours of a week usually, from 1 up.
 
-        own: comments of the series itself, which do not make a time busier for it.
+        The first time is at most `RECENT_HOURS` ago; at least an hour is looked at. own: comments of the
+        series itself, which do not make a time busier for it.
         """
-        usual = self._usual(end_ms) - self._usual(start_ms)
+        start_ms = min(start_ms, end_ms - HOUR_MS)
+        expected = self._expected(end_ms) - self._expected(start_ms)
         first, last = start_ms // BIN_MS, min((end_ms - 1) // BIN_MS, self._newest)
         heard = self._sum(first, last + 1) - own
-        busier = (heard + _DOUBT_COMMENTS) / (usual + _DOUBT_COMMENTS)
-        return usual / self._level * min(max(busier, 1.0), _BUSIEST)
+        busier = (heard + _DOUBT_COMMENTS) / (expected + _DOUBT_COMMENTS)
+        return min(max(busier, 1.0), _BUSIEST)
 
-    def hour(self, hour: int) -> float:
-        """The ordinary hours in an epoch hour that is over; 1 for one that is not remembered."""
-        if hour >= self._profiled:
-            return self.length(hour * HOUR_MS, (hour + 1) * HOUR_MS)
-        if hour < self._profiled - REMEMBERED_HOURS:
-            return 1.0
-        return float(self._lengths[hour % REMEMBERED_HOURS])
+    def usual(self, start_ms: int, end_ms: int) -> float:
+        """Ordinary hours between two times, by the hours of the week alone, however long ago."""
+        return (self._expected(end_ms) - self._expected(start_ms)) / self._level
 
     def state(self) -> VolumeState:
         """Everything, to be given to `load`."""
@@ -111,23 +108,16 @@ class Volume:
             profiled_hour=self._profiled,
             counts=self._counts.astype("<f8").tobytes(),
             hours=self._hours.astype("<f8").tobytes(),
-            lengths=self._lengths.astype("<f8").tobytes(),
         )
 
     def load(self, state: VolumeState) -> None:
         """Take over what `state` returned.  Raises ValueError for anything else."""
         recent = np.frombuffer(state.recent, dtype="<i4").astype(np.int64)
         counts, hours = _floats(state.counts), _floats(state.hours)
-        lengths = _floats(state.lengths)
-        if [len(recent), len(counts), len(hours), len(lengths)] != [
-            _RING_BINS,
-            _WEEK,
-            _WEEK,
-            REMEMBERED_HOURS,
-        ]:
+        if [len(recent), len(counts), len(hours)] != [_RING_BINS, _WEEK, _WEEK]:
             raise ValueError("a volume of other lengths")
         self._recent, self._newest, self._profiled = recent, state.newest_bin, state.profiled_hour
-        self._counts, self._hours, self._lengths = counts, hours, lengths
+        self._counts, self._hours = counts, hours
         self._refresh()
 
     def _open(self, now: int) -> None:
@@ -146,14 +136,14 @@ class Volume:
         if last - first >= _RING_BINS:
             return int(self._recent.sum())
         if one < other:
-            return int(self._recent[one:other].sum())
+            return int(np.add.reduce(self._recent[one:other]))
         return int(self._recent[one:].sum() + self._recent[:other].sum())
 
     def _profile(self, hour: int) -> None:
-        """An hour is over: its length is known, and so is a little more of the week."""
+        """An hour is over: a little more is known of the week, however busy this one was."""
         start, place = hour * BINS_PER_HOUR, hour % _WEEK
-        self._lengths[hour % REMEMBERED_HOURS] = self.length(hour * HOUR_MS, (hour + 1) * HOUR_MS)
-        self._counts[place] = _KEPT_A_WEEK * self._counts[place] + self._sum(start, start + BINS_PER_HOUR)
+        heard = min(self._sum(start, start + BINS_PER_HOUR), _MOST * self._week[place] + _DOUBT_COMMENTS)
+        self._counts[place] = _KEPT_A_WEEK * self._counts[place] + heard
         self._hours[place] = _KEPT_A_WEEK * self._hours[place] + 1.0
         self._profiled = hour + 1
         self._refresh()
@@ -173,7 +163,7 @@ class Volume:
         self._week: list[float] = week.tolist()
         self._before: list[float] = [0.0, *np.cumsum(week).tolist()]
 
-    def _usual(self, at_ms: int) -> float:
+    def _expected(self, at_ms: int) -> float:
         """Comments to be expected from a fixed time to this one."""
         hours = at_ms / HOUR_MS
         whole = math.floor(hours)

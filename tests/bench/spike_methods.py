@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.special import gammainc
 
 from models.pulse import Pulse
-from models.spikes import SpikeParameters, notice, tell
+from models.spikes import SpikeParameters, notice, settle_past, tell
 from models.volume import Volume
 from tests.bench.spike_series import BIN_SECONDS, HOUR, Desk, Series
 
@@ -34,9 +34,9 @@ def scorer_alarms(desk: Desk, parameters: SpikeParameters) -> list[list[float]]:
             done += 1
         pulse, at = pulses[number], _ms(second)
         pulse.add(at)
-        if at <= pulse.born_ms:
-            continue
-        if notice(pulse, volume, parameters, now_ms=at) is not None:
+        if second < desk.judged_from:
+            settle_past(pulse, volume, parameters, now_ms=at)
+        elif at > pulse.born_ms and notice(pulse, volume, parameters, now_ms=at) is not None:
             tell(pulse, at)
             alarms[number].append(second)
     return alarms

@@ -5,15 +5,26 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BIN_SECONDS", "DAY", "HOUR", "WARM_UP_DAYS", "Desk", "Series", "made_desk"]
+__all__ = [
+    "BIN_SECONDS",
+    "DAY",
+    "GAMMA_SHAPE",
+    "HOUR",
+    "WARM_UP_DAYS",
+    "Desk",
+    "Series",
+    "made_desk",
+    "season",
+]
 
 HOUR, DAY = 3_600.0, 86_400.0
 BIN_SECONDS = 300.0
 WARM_UP_DAYS = 14  # of which methods know, and are not judged by
-_COMMENTS_PER_HOUR = 60.0
+_COMMENTS_PER_HOUR = 60.0  # or ten times the mentions of a series
 _BURST_MENTIONS = 6
-_GAMMA_SHAPE = 2.0  # of the factor of each hour of an overdispersed series: variance = mean + mean² / 2
-_STORY_DAYS, _STORY_HOURS = 4.0, 8.0  # a story that is not one of the series comes so often, and goes
+GAMMA_SHAPE = 2.0  # of the factor of each hour of an overdispersed series: variance = mean + mean² / 2
+# A story that everybody talks of comes so often, and goes; at every other desk it is all in other series.
+_STORY_DAYS, _STORY_HOURS = 7.0, 6.0
 _NEWBORN_HOURS = 4.0  # in which attention to a newborn falls to a third
 
 Times = NDArray[np.float64]
@@ -47,41 +58,57 @@ def season(times: Times) -> Times:
     return day * np.where(hour // 24 % 7 < 5, 1.16, 0.6)
 
 
-def _arrivals(rng: np.random.Generator, rate: float, start: float, end: float, gamma: bool) -> Times:
-    """rate: an hour, in the mean; thinned by the season and by a factor of each hour."""
-    hours = np.arange(start // HOUR, np.ceil(end / HOUR))
-    means = rate * season((hours + 0.5) * HOUR)
-    if gamma:
-        means = means * rng.gamma(_GAMMA_SHAPE, 1 / _GAMMA_SHAPE, len(hours))
-    counts = rng.poisson(means)
-    times = (np.repeat(hours, counts) + rng.random(counts.sum())) * HOUR
-    return np.sort(times[(times >= start) & (times < end)])
+class _Pace(NamedTuple):
+    """How mentions come. stories: factor of each hour; gamma: whether each has one of its own besides."""
+
+    rate: float  # an hour, in the mean week
+    stories: Times
+    gamma: bool
+
+    def arrivals(self, rng: np.random.Generator, start: float, end: float) -> Times:
+        hours = np.arange(start // HOUR, np.ceil(end / HOUR))
+        means = self.rate * season((hours + 0.5) * HOUR) * self.stories[hours.astype(int)]
+        if self.gamma:
+            means = means * rng.gamma(GAMMA_SHAPE, 1 / GAMMA_SHAPE, len(hours))
+        counts = rng.poisson(means)
+        times = (np.repeat(hours, counts) + rng.random(counts.sum())) * HOUR
+        return np.sort(times[(times >= start) & (times < end)])
 
 
-def _comments(rng: np.random.Generator, end: float) -> NDArray[np.int64]:
-    """Of each bin; some days have a story of which everybody talks."""
+def _stories(rng: np.random.Generator, hours: int) -> Times:
+    """How many times as much is said in each hour, because of something that happened."""
+    factors = np.ones(hours)
+    for start in rng.uniform(0, hours, rng.poisson(hours / 24 / _STORY_DAYS)):
+        age = np.arange(hours) - start
+        more = rng.exponential(1.0) * np.exp(-np.abs(age) / _STORY_HOURS)
+        factors *= np.where(age >= 0, 1.0 + more, 1.0)
+    return factors
+
+
+def _comments(rng: np.random.Generator, rate: float, stories: Times, end: float) -> NDArray[np.int64]:
+    """Of each bin."""
     bins = np.arange(0, end, BIN_SECONDS)
-    means = _COMMENTS_PER_HOUR * BIN_SECONDS / HOUR * season(bins)
-    for start in rng.uniform(0, end, rng.poisson(end / DAY / _STORY_DAYS)):
-        age = (bins - start) / HOUR
-        means = means * np.where(
-            age >= 0, 1.0 + rng.exponential(1.0) * np.exp(-np.abs(age) / _STORY_HOURS), 1.0
-        )
-    return rng.poisson(means)
+    per_bin = max(_COMMENTS_PER_HOUR, 10 * rate) * BIN_SECONDS / HOUR
+    means = per_bin * season(bins) * stories[(bins // HOUR).astype(int)]
+    return np.asarray(rng.poisson(means))
 
 
 def made_desk(seed: int, *, rate: float, count: int, days: int, gamma: bool, kind: str = "calm") -> Desk:
-    """kind: calm, newborn, burst (+6 mentions within an hour) or doubling (of the rate, for good)."""
+    """A desk with series of one kind; of two seeds in succession one has series that follow its stories.
+
+    rate: mentions an hour; count: of series; days: after the warm-up; gamma: overdispersed.
+    kind: calm, newborn, burst (+6 mentions within an hour) or doubling (of the rate, for good).
+    """
     rng = np.random.default_rng(seed)
     end = (WARM_UP_DAYS + days) * DAY
     judged_from = WARM_UP_DAYS * DAY
-    series = [_series(rng, rate, (judged_from, end), gamma, kind) for _ in range(count)]
-    return Desk(_comments(rng, end), series, judged_from, end)
+    stories = _stories(rng, (WARM_UP_DAYS + days) * 24)
+    pace = _Pace(rate, stories if seed % 2 else np.ones_like(stories), gamma)
+    series = [_series(rng, pace, (judged_from, end), kind) for _ in range(count)]
+    return Desk(_comments(rng, rate, stories, end), series, judged_from, end)
 
 
-def _series(
-    rng: np.random.Generator, rate: float, judged: tuple[float, float], gamma: bool, kind: str
-) -> Series:
+def _series(rng: np.random.Generator, pace: _Pace, judged: tuple[float, float], kind: str) -> Series:
     judged_from, end = judged
     if kind == "newborn":
         start = judged_from + rng.uniform(0, DAY)
@@ -89,10 +116,10 @@ def _series(
         extra = rng.poisson(_NEWBORN_HOURS * rng.gamma(0.7, 1 / 0.7))
         interest = start + rng.exponential(_NEWBORN_HOURS * HOUR, extra)
         cluster = start + rng.uniform(0, HOUR, 3)  # it has to emerge, however rare it will be
-        times = np.concatenate([cluster, interest, _arrivals(rng, rate, start, end, gamma)])
+        times = np.concatenate([cluster, interest, pace.arrivals(rng, start, end)])
         times = np.sort(times[times < end])
         return Series(times, float(times[min(founders, len(times)) - 1]))
-    times = _arrivals(rng, rate, 0.0, end, gamma)
+    times = pace.arrivals(rng, 0.0, end)
     if kind == "calm":
         return Series(times, 0.0)
     if kind == "burst":
@@ -100,5 +127,5 @@ def _series(
         burst = start + np.sort(rng.uniform(0, HOUR, _BURST_MENTIONS))
         return Series(np.sort(np.concatenate([times, burst])), 0.0, (float(burst[0]), float(burst[-1])))
     start = rng.uniform(judged_from, end - 12 * HOUR)
-    more = _arrivals(rng, rate, start, end, gamma)
+    more = pace.arrivals(rng, start, end)
     return Series(np.sort(np.concatenate([times, more])), 0.0, (start, start))
