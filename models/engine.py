@@ -291,12 +291,16 @@ class Engine:
         view = self._grouping.look(self._window, self._representation, self._context)
         if self._revision_is_due(now):
             self._unrevised, self._revised_ms = 0, now
-            left = self._act(view, self._revised(view, self._recent(), now, at), now, at)
+            left = self._act(
+                view, self._revised(view, self._shallow(), now, at, stay=self.parameters.stay), now, at
+            )
         else:
             left = self._act(view, self._joined(view, now, at), now, at)
         if not is_hasty:
             for places in self._window.threads_due(self.parameters, self._context.sizes, fresh):
-                left |= self._act(view, self._revised(view, places, now, at), now, at)
+                # Read as a whole, a thread knows better than what was decided when it was young.
+                decided = self._revised(view, places, now, at, stay=0.0)
+                left |= self._act(view, decided, now, at)
         self._relabel({*self._window.owners, *left} - {HELD_BACK})
         self._slide(view, is_hasty=is_hasty)
 
@@ -311,6 +315,12 @@ class Engine:
     def _recent(self) -> list[int]:
         """The places of the latest claims, whatever their thread."""
         return list(range(max(0, len(self._window) - self.parameters.window_claims), len(self._window)))
+
+    def _shallow(self) -> list[int]:
+        """The places of the latest claims, but for threads of which more is kept (`Window.threads_due`)."""
+        recent = self._recent()
+        deep = {member.thread_key for member in self._window.members[: recent[0]]}
+        return [place for place in recent if self._window.members[place].thread_key not in deep]
 
     def _near(self, view: View, places: list[int]) -> set[int]:
         """The narratives of claims, and those that claims without one could join."""
@@ -333,13 +343,13 @@ class Engine:
                 decided.append(_Decision(self._found(group.places, now, at), group.places, is_new=True))
         return decided
 
-    def _revised(self, view: View, places: list[int], now: int, at: int) -> list[_Decision]:
+    def _revised(self, view: View, places: list[int], now: int, at: int, *, stay: float) -> list[_Decision]:
         """Where each of some claims of the window belongs, whatever was decided before."""
         rest = self._grouping.rest_of(view, places, self._window.owners)
         uids = self._grouping.with_rest(self._near(view, places) - {HELD_BACK}, rest)
         products, sizes = self._grouping.products(view, places, uids, self._context.worth, rest=rest)
         before = {place: self._window.owners[place] for place in places}
-        drawn = self._grouping.drawn_together(products, sizes, [*before.values(), *uids])
+        drawn = self._grouping.drawn_together(products, sizes, [*before.values(), *uids], stay)
         groups = self._grouping.groups(drawn, sizes, places, uids, self._threshold())
         item = {place: number for number, place in enumerate(places)}
         decided = []

@@ -107,13 +107,13 @@ class Grouping:
         return sorted(uid for uid in uids if uid in owners or self._centroids.is_settled(uid))
 
     def drawn_together(
-        self, products: NDArray[np.float32], sizes: NDArray[np.float64], owners: Sequence[int]
+        self, products: NDArray[np.float32], sizes: NDArray[np.float64], owners: Sequence[int], stay: float
     ) -> NDArray[np.float32]:
         """Products, and what items gain that are in one narrative already. owners: of each item, or -1."""
         drawn, of = products.copy(), np.array(owners)
         for uid in np.unique(of[of != HELD_BACK]):
             items = np.flatnonzero(of == uid)
-            drawn[np.ix_(items, items)] += self._parameters.stay * np.outer(sizes[items], sizes[items])
+            drawn[np.ix_(items, items)] += np.float32(stay) * np.outer(sizes[items], sizes[items])
         return drawn
 
     def groups(

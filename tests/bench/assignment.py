@@ -212,7 +212,7 @@ def _engine(claims: int) -> None:
     # What would take weeks takes hours.
     hasty = msgspec.structs.replace(_PARAMETERS, fade_after_hours=2, forget_after_hours=6)
     engine = Engine(DENSE, hasty, background=background_of(None))
-    engine.observe([[claim]] for claim in made_claims(_WARM, BUSY))  # compiles what is compiled
+    engine.observe([claim] for claim in made_claims(_WARM, BUSY))  # compiles what is compiled
     engine = Engine(DENSE, hasty, background=background_of(None))
     every = max(1_000, claims // 10)
     spent, joined, number = 0.0, 0, 0

@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.context import ThreadSize
+from models.context import Context, ThreadSize
 from models.engine import Engine
-from models.grouping import Grouping
+from models.grouping import Grouping, View
 from models.lexical import terms
 from models.narrative import HELD_BACK, member_of
 from models.parameters import Parameters
+from models.representation import Representation
 from models.types import Claim
 from models.window import Window
 from tests.models.claim_factory import CHATTER, DIMENSIONS, TAKEOVER, claims_of, original
@@ -117,9 +118,14 @@ def test_what_was_told_adds_up_with_windows_by_thread() -> None:
 def test_rapid_traffic_is_reviewed_by_the_half_window(
     monkeypatch: pytest.MonkeyPatch, minutes: float, reviews: int
 ) -> None:
-    looks = []
+    looks: list[int] = []
     look = Grouping.look
-    monkeypatch.setattr(Grouping, "look", lambda *given: looks.append(1) or look(*given))
+
+    def counted(one: Grouping, window: Window, representation: Representation, context: Context) -> View:
+        looks.append(len(window))
+        return look(one, window, representation, context)
+
+    monkeypatch.setattr(Grouping, "look", counted)
     one = Engine(DIMENSIONS, SMALL)
     one.observe(claims(["t"] * 100, minutes=minutes))
     assert len(looks) == pytest.approx(reviews, abs=4)
