@@ -12,7 +12,7 @@ window are grouped anew, and move where they belong. See `models.linkage` for th
 """
 
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import NamedTuple
 
 import msgspec
@@ -32,6 +32,7 @@ from models.outcome import (
     Assignment,
     Event,
     EventType,
+    Made,
     Mention,
     NarrativeView,
     Outcome,
@@ -40,9 +41,11 @@ from models.outcome import (
     WatchMatch,
     instant,
 )
+from models.overview import Overview, overview_of
 from models.parameters import Parameters
 from models.parts import Parts
 from models.prose import is_prose
+from models.readings import Readings
 from models.representation import Representation
 from models.revision import homes, main_owner
 from models.seen import DELETED, SeenChunk, SeenComments
@@ -58,8 +61,10 @@ from models.snapshot import (
     pack,
     unpack,
 )
+from models.spikes import SpikeParameters
+from models.spiking import Spiking
 from models.types import Claim, unpack_vectors
-from models.watches import Watch, best_match
+from models.watches import Lookout, Watch
 from models.window import Window
 
 __all__ = ["Engine"]
@@ -97,7 +102,7 @@ class Engine:
     ) -> None:
         self.desk = desk
         self.parameters = parameters or Parameters()
-        self.watches = watches
+        self._lookout = Lookout(watches)
         self._representation = Representation(dimensions, background)
         self._centroids = Centroids(
             self._representation.dimensions, self.parameters.idle_factor, self.parameters.doubt
@@ -112,6 +117,7 @@ class Engine:
         self._founded: dict[int, int] = {}  # rank of a claim of the window to the narratives it founded
         self._seen = SeenComments(self.parameters.remember_comments)
         self._clock = EventClock()
+        self._spiking = Spiking(SpikeParameters(min_authors=self.parameters.min_authors))
         self._swept_ms = self._reviewed_ms = self._revised_ms = 0
         self._unreviewed = self._unrevised = 0
         self._outcome = Outcome()
@@ -145,10 +151,28 @@ class Engine:
             self._outcome.deleted += 1
         return self._hand_out()
 
+    @property
+    def watches(self) -> Sequence[Watch]:
+        """What is looked for. To set it has an effect on claims that come later, and on nothing else."""
+        return self._lookout.watches
+
+    @watches.setter
+    def watches(self, watches: Sequence[Watch]) -> None:
+        self._lookout = Lookout(watches)
+
     def narratives(self) -> list[NarrativeView]:
         """The narratives in hot state, by the time they emerged."""
         by_age = sorted(self._narratives.values(), key=lambda one: (one.emerged_ms, one.uid))
         return [one.view() for one in by_age]
+
+    def overview(self, top: int) -> Overview:
+        """How many narratives there are, and those to be shown where there is room for so many."""
+        return overview_of(self._narratives.values(), top)
+
+    def readings(self, narrative_ids: Set[str], now_ms: int) -> Readings:
+        """How unusual these narratives and all watches are at a time (epoch ms). Changes nothing."""
+        wanted = [one for one in self._narratives.values() if one.narrative_id in narrative_ids]
+        return self._spiking.readings(wanted, [watch.name for watch in self.watches], now_ms)
 
     @property
     def held_back(self) -> int:
@@ -190,6 +214,9 @@ class Engine:
         now = self._clock.advance(first.created_at_ms, first.author or str(key))
         self._seen.put(key, digest, now, version or 0)
         at = now if first.created_at_ms is None else min(first.created_at_ms, now)
+        if known is None:
+            self._spiking.comment(at, now)
+        matches = len(self._outcome.matches)
         self._sweep(now)
         for claim in claims:
             if claim.vector:
@@ -198,6 +225,8 @@ class Engine:
                 self._assign(member_of(claim, at), None)
         if self._review_is_due(now):
             self._review(now, at)
+        self._spiking.matched(dict.fromkeys(one.watch for one in self._outcome.matches[matches:]), at, now)
+        self._tell_spikes(now, at)
 
     def _observe_claim(self, claim: Claim, now: int, at: int) -> None:
         vector = unpack_vectors([claim.vector])[0]
@@ -214,7 +243,8 @@ class Engine:
         uid, similarity = self._centroids.nearest(row, threshold, uids, gains)
         joins = similarity >= threshold
         member = member.at_similarity(similarity if joins else 0.0)
-        self._window.append(member, vector, found, uid if joins else HELD_BACK)
+        matched = msgspec.structs.replace(member, matches=self._matched(claim))
+        self._window.append(matched, vector, found, uid if joins else HELD_BACK)
         self._unreviewed += 1
         self._unrevised += 1
         narrative = self._narratives[uid] if joins else None
@@ -224,7 +254,9 @@ class Engine:
             self._take_in(narrative, member, now, at, retroactive=False)
         else:
             self._assign(member, None)
-        self._watch(claim, narrative, at)
+        for match in _matches(matched, None if narrative is None else narrative.narrative_id):
+            self._outcome.matches.append(match)
+            self._outcome.match_news.append(match)
 
     def _judged(self, member: Member, vector: NDArray[np.float32]) -> Member:
         if self._judge is None or not is_prose(member.text, member.language):
@@ -247,11 +279,14 @@ class Engine:
         if not counted:
             return
         self._outcome.mentions.append(_mention(narrative.narrative_id, member, retroactive=retroactive))
+        self._spiking.mentioned(narrative.uid)
+        self._outcome.made.append(Made(member.language, member.source, member.stance))
         if narrative.state is State.FADED:
             narrative.state = State.EMERGED
             self._tell(EventType.REVIVED, narrative, at, {"authors": float(len(narrative.authors))})
 
     def _assign(self, member: Member, narrative_id: str | None) -> None:
+        self._outcome.match_news += _matches(member, narrative_id, retroactive=True)
         self._outcome.assignments.append(
             Assignment(
                 source=member.source,
@@ -449,7 +484,8 @@ class Engine:
             if owners[place] != HELD_BACK:
                 left.setdefault(owners[place], []).append(place)
             owners[place] = HELD_BACK
-            self._assign(members[place].at_similarity(0.0), None)
+            self._assign(msgspec.structs.replace(members[place], similarity=0.0, matches={}), None)
+        self._withdraw_matches(source, comment_id, [members[place] for place in places])
         for uid, own in left.items():
             self._take_out(uid, own)
         self._relabel(left)
@@ -460,6 +496,25 @@ class Engine:
                 self._outcome.mentions.append(msgspec.structs.replace(bare, withdrawn=True))
                 self._changed[narrative.uid] = None
                 self._label(narrative)
+
+    def _withdraw_matches(self, source: str, comment_id: str, members: Sequence[Member]) -> None:
+        """What a comment that has left the window matched is not known: it may have been anything."""
+        is_new = self._seen.digest(key_of(source, comment_id)) is None
+        unknown = () if members or is_new else (watch.name for watch in self.watches)
+        for name in dict.fromkeys([*(name for member in members for name in member.matches), *unknown]):
+            self._outcome.match_news.append(
+                WatchMatch(
+                    watch=name,
+                    source=source,
+                    comment_id=comment_id,
+                    n=-1,
+                    text="",
+                    similarity=0.0,
+                    narrative_id=None,
+                    at=instant(self._clock.now_ms or 0),
+                    withdrawn=True,
+                )
+            )
 
     def _unite(self, uids: list[int], at: int) -> int:
         """Merge narratives that have become one; the oldest keeps its identity."""
@@ -475,6 +530,7 @@ class Engine:
             self._window.hand_over(gone.uid, keep.uid)
             del self._narratives[gone.uid]
             self._gone.append(gone.uid)
+            keep.pulse.told_ms = self._clock.now_ms or 0  # what it took over was told as the other's
             self._tell_again(keep, again)
             self._changed[keep.uid] = None
         return keep.uid
@@ -500,6 +556,7 @@ class Engine:
         founder = key_of("narrative", self.desk, first.source, first.comment_id, str(first.n), *again)
         uid = self._centroids.create(now)
         self._narratives[uid] = Narrative(uid=uid, narrative_id=f"n{founder:016x}", emerged_ms=at)
+        self._narratives[uid].pulse.born_ms = now
         return uid
 
     def _join_retroactively(
@@ -584,6 +641,10 @@ class Engine:
                 self._label(narrative)
                 self._changed[uid] = None
 
+    def _tell_spikes(self, now: int, at: int) -> None:
+        members, owners = self._window.members, self._window.owners
+        self._outcome.events += self._spiking.spikes(self._narratives, members, owners, now_ms=now, at_ms=at)
+
     def _label(self, narrative: Narrative) -> None:
         if not narrative.sample:  # all that was known in full was taken back: the next claims bring a label
             narrative.quotes, narrative.representative = [], ""
@@ -595,26 +656,11 @@ class Engine:
         narrative.quotes = [member.quote() for member in found.quotes]
         narrative.labelled_mentions = narrative.mentions
 
-    def _watch(self, claim: Claim, narrative: Narrative | None, at: int) -> None:
+    def _matched(self, claim: Claim) -> dict[str, float]:
         if not self.watches:
-            return
+            return {}
         vectors = unpack_vectors([claim.vector, *claim.sentences])
-        for watch in self.watches:
-            similarity = best_match(watch, self._representation.means, claim.text, claim.language, vectors)
-            if similarity < watch.threshold:
-                continue
-            self._outcome.matches.append(
-                WatchMatch(
-                    watch=watch.name,
-                    source=claim.source,
-                    comment_id=claim.comment_id,
-                    n=claim.n,
-                    text=claim.text,
-                    similarity=similarity,
-                    narrative_id=None if narrative is None else narrative.narrative_id,
-                    at=instant(at),
-                )
-            )
+        return self._lookout.matches(self._representation.means, claim.text, claim.language, vectors)
 
     # -- forgetting ----------------------------------------------------------------------------------------
 
@@ -709,6 +755,7 @@ class Engine:
             frequencies=zlib.compress(lexical.frequencies.astype("<i4").tobytes(), level=1),
             centroids=self._centroids.state(),
             window=self._window.state(),
+            spiking=self._spiking.state(),
         )
 
     def _load(self, core: Core, kept: Sequence[Kept], seen: Iterable[SeenChunk]) -> None:
@@ -716,6 +763,7 @@ class Engine:
             self._representation.means.load(core.means)
             self._centroids.load(core.centroids, [(one.narrative.uid, one.sums) for one in kept])
             self._parts.load(core.parts)
+            self._spiking.load(core.spiking)
             frequencies = np.frombuffer(zlib.decompress(core.frequencies), dtype="<i4")
         except (ValueError, zlib.error) as error:
             raise SnapshotError(str(error)) from error
@@ -775,3 +823,24 @@ def _mention(narrative_id: str, member: Member, *, retroactive: bool) -> Mention
         stance=member.stance,
         permalink=member.permalink,
     )
+
+
+def _matches(member: Member, narrative_id: str | None, *, retroactive: bool = False) -> list[WatchMatch]:
+    return [
+        WatchMatch(
+            watch=watch,
+            source=member.source,
+            comment_id=member.comment_id,
+            n=member.n,
+            text=member.text,
+            similarity=similarity,
+            narrative_id=narrative_id,
+            at=instant(member.at_ms),
+            author=member.author,
+            thread=member.thread,
+            language=member.language,
+            permalink=member.permalink,
+            retroactive=retroactive,
+        )
+        for watch, similarity in member.matches.items()
+    ]

@@ -14,6 +14,7 @@ import msgspec
 from models.context import thread_key
 from models.lexical import shingles
 from models.outcome import Kind, NarrativeView, Quote, Stance, State, instant
+from models.pulse import Pulse
 from models.types import Claim
 
 __all__ = ["FACET", "HELD_BACK", "Facet", "Member", "Narrative", "Said", "Voice", "key_of", "member_of"]
@@ -54,6 +55,7 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     substance: float = 0.0  # what it adds to its similarity to anything
     stance: Stance | None = None  # None: not judged
     permalink: str = ""
+    matches: dict[str, float] = {}  # watches that it matched when it was new, and how similar it was
 
     @property
     def thread_key(self) -> str:
@@ -136,6 +138,7 @@ class Said(NamedTuple):
 
     facet: str
     author: int  # key
+    at_ms: int
 
 
 class Facet(IntEnum):
@@ -172,6 +175,7 @@ class Narrative(msgspec.Struct):
     representative: str = ""
     quotes: list[Quote] = []
     labelled_mentions: int = 0
+    pulse: Pulse = msgspec.field(default_factory=Pulse)
 
     @property
     def mentions(self) -> int:
@@ -199,7 +203,7 @@ class Narrative(msgspec.Struct):
         if member.key in self.comments:
             return False
         facet = FACET.join((member.source, member.thread, member.language, member.stance or ""))
-        self._count(member.key, Said(facet, member.author_key))
+        self._count(member.key, Said(facet, member.author_key, member.at_ms))
         self.first_ms = min(self.first_ms or member.at_ms, member.at_ms)
         self.last_ms = max(self.last_ms, member.at_ms)
         self._hear(shingles(member.text), 1, {member.author_key: 1})
@@ -319,12 +323,14 @@ class Narrative(msgspec.Struct):
 
     def _count(self, key: int, said: Said) -> None:
         self.comments[key] = said
+        self.pulse.add(said.at_ms)
         self.withdrawn.pop(key, None)
         self.facets[said.facet] = self.facets.get(said.facet, 0) + 1
         self.authors[said.author] = self.authors.get(said.author, 0) + 1
 
     def _uncount(self, key: int, comment_id: str) -> Said:
         said = self.comments.pop(key)
+        self.pulse.take_back(said.at_ms)
         self.withdrawn[key] = comment_id
         _take_one(self.facets, said.facet)
         _take_one(self.authors, said.author)

@@ -6,6 +6,7 @@ writes. Times are UTC datetimes; every event carries its evidence.
 
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 import msgspec
 
@@ -14,6 +15,7 @@ __all__ = [
     "Event",
     "EventType",
     "Kind",
+    "Made",
     "Mention",
     "NarrativeView",
     "Outcome",
@@ -37,6 +39,7 @@ class EventType(StrEnum):
     FADED = "faded"
     REVIVED = "revived"
     MERGED = "merged"
+    SPIKING = "spiking"
 
 
 class State(StrEnum):
@@ -149,7 +152,11 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WatchMatch(msgspec.Struct, frozen=True, kw_only=True):
-    """A claim near one of a watch's phrases."""
+    """A claim near one of a watch's phrases.
+
+    A later one of the same watch, source, comment and n replaces it. A withdrawn one stands for all claims of
+    its comment (n is -1, and it has no text): the comment was deleted or edited.
+    """
 
     watch: str
     source: str
@@ -157,8 +164,22 @@ class WatchMatch(msgspec.Struct, frozen=True, kw_only=True):
     n: int
     text: str
     similarity: float
-    narrative_id: str | None
+    narrative_id: str | None  # None: it belongs to none, or to none yet
     at: datetime
+    author: str = ""  # keyed hash
+    thread: str = ""
+    language: str = ""
+    permalink: str = ""
+    retroactive: bool = False  # it was told before: what is new is its narrative
+    withdrawn: bool = False
+
+
+class Made(NamedTuple):
+    """What a mention is counted under when it is made for the first time."""
+
+    language: str
+    source: str
+    stance: Stance | None  # None: not judged
 
 
 class Outcome(msgspec.Struct, kw_only=True):
@@ -169,7 +190,9 @@ class Outcome(msgspec.Struct, kw_only=True):
     events: list[Event] = []
     changed: dict[str, NarrativeView] = {}  # by id: narratives whose public view is new
     retired: list[str] = []  # ids that left hot state: merged into another, or forgotten
-    matches: list[WatchMatch] = []
+    matches: list[WatchMatch] = []  # each when it was found, once
+    match_news: list[WatchMatch] = []  # these too, and what became of them later
+    made: list[Made] = []  # of `mentions` those that are new, and not said again
     duplicates: int = 0
     edited: int = 0  # comments that replaced what they said before
     deleted: int = 0

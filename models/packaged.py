@@ -100,6 +100,8 @@ def build_packaged_model(cache_dir: Path) -> Path:
     """
     cache_dir.mkdir(parents=True, exist_ok=True)
     folder = packaged_folder(cache_dir)
+    if is_intact(folder):  # no lock then: in an image the folder cannot be written to
+        return folder
     with FileLock(f"{folder}.lock"):
         if not is_intact(folder):
             _logger.info("building the packaged embedding model in %s", folder)

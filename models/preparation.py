@@ -51,7 +51,8 @@ class ClaimMaker:
     """Makes claims of comments.
 
     split: False makes one claim of each comment, and takes its text as it stands when it has no markup.
-    sentences: embed the sentences of a claim, too, as watches want it; it costs about as much again.
+    sentences: embed the sentences of a claim, too, as watches want it; it costs about as much again. It is
+    the attribute `wants_sentences`, and may change from one comment to the next.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class ClaimMaker:
         self.embedder = embedder
         self._detector = detector or LanguageDetector()
         self._split = split
-        self._wants_sentences = sentences
+        self.wants_sentences = sentences
 
     def draft(self, comment: Original) -> list[Draft]:
         """The claims of one comment without vectors; [] when nothing readable is left of its text."""
@@ -88,7 +89,7 @@ class ClaimMaker:
         ]
 
     def _sentences(self, text: str, language: str) -> list[str]:
-        found = split_sentences(text, language) if self._wants_sentences else []
+        found = split_sentences(text, language) if self.wants_sentences else []
         return found if len(found) > 1 else []
 
     def make(self, comments: Sequence[Original]) -> list[list[Claim]]:

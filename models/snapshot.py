@@ -17,6 +17,7 @@ from models.errors import NarrawatchError
 from models.narrative import Member, Narrative
 from models.parts import TableState
 from models.seen import SeenChunk
+from models.spiking import SpikingState
 
 __all__ = [
     "CORE",
@@ -33,7 +34,7 @@ __all__ = [
     "unpack_pieces",
 ]
 
-SNAPSHOT_VERSION = 4
+SNAPSHOT_VERSION = 5
 CORE, NARRATIVE, SEEN = "core", "narrative/", "seen/"  # names of pieces; the latter two go on with a number
 
 T = TypeVar("T")
@@ -69,6 +70,7 @@ class Core(msgspec.Struct, frozen=True, kw_only=True):
     centroids: CentroidState
     window: list[tuple[Member, int]]
     founded: dict[int, int]
+    spiking: SpikingState
 
 
 class Kept(msgspec.Struct, frozen=True):

@@ -46,6 +46,8 @@ from streams.outlets import FaustOutlet, Outlet
 from streams.settings_fields import Settings
 from streams.state_store import StateStore
 from streams.topics import Topic, topic_name
+from streams.watch_topic import StoredWatches
+from streams.watchlist import WatchFollower
 from streams.worker_state import Place, WorkerState
 
 __all__ = ["create_app"]
@@ -67,13 +69,15 @@ def create_app(
     comment_partitions: int | None = None,
     state: WorkerState | None = None,
     on_assigned: Callable[[], None] = lambda: None,
+    stored_watches: StoredWatches | None = None,
 ) -> faust.App:
     """The app of one worker, not started.
 
     embedder: by default the one of the settings, which is loaded here and takes seconds; metrics: by default
     on a registry of their own; outlet: where results go, by default to the broker; comment_partitions: of the
     topic as the broker has it, by default as the settings say; state: of this worker, for who looks at it;
-    on_assigned: called whenever this worker has its partitions and their state.
+    on_assigned: called whenever this worker has its partitions and their state; stored_watches: what is in
+    the topic of watches, which is read on from there.
     Raises SettingsError or ModelError when the settings cannot be met.
     """
     embedder = embedder or load_embedder(settings.model, cache_dir=settings.cache_dir)
@@ -83,7 +87,10 @@ def create_app(
     state = state or WorkerState(metrics)
     outlet = outlet or FaustOutlet(app, settings)
     detector = LanguageDetector()
-    maker = ClaimMaker(embedder, detector, sentences=bool(settings.watches))
+    stored = stored_watches or StoredWatches()
+    make_engine = EngineMaker(settings, embedder, detector, stored=stored)
+    maker = ClaimMaker(embedder, detector, sentences=bool(make_engine.watchlist.names))
+    metrics.watches(make_engine.watchlist.names)
     embedding = ThreadPoolExecutor(1, thread_name_prefix="embedding")
     clustering = ThreadPoolExecutor(1, thread_name_prefix="clustering")
     add_claims_agent(
@@ -96,7 +103,6 @@ def create_app(
         state=state,
         end_of=partial(_end_of, app),
     )
-    make_engine = EngineMaker(settings, embedder, detector)
 
     def make_shard() -> Shard:
         merge = PartitionMerge[Any](
@@ -129,6 +135,16 @@ def create_app(
     if refiner is not None:
         _refine_in_background(app, refiner, narratives)
     add_narratives_agent(app, _source(app, settings, Topic.CLAIMS), narratives)
+
+    async def watches_changed(now: StoredWatches) -> None:
+        # In the thread of the model: phrases take their turn with comments.
+        await asyncio.get_running_loop().run_in_executor(embedding, make_engine.watchlist.update, now)
+        names = make_engine.watchlist.names
+        maker.wants_sentences = bool(names)
+        await narratives.look_for(make_engine.watchlist.of)
+        metrics.watches(names)
+
+    app.task(partial(WatchFollower(settings, stored).run, watches_changed))
     _follow_assignment(app, settings, narratives, state, on_assigned, model=lambda: embedder.name)
     _report_regularly(app, state)
 

@@ -22,10 +22,15 @@ COMMANDS: Final[Mapping[str, str]] = {
     "replay": "Find the narratives in files of comments.",
     "ingest": "Send comments from files to Kafka.",
     "worker": "Read comments from Kafka, find narratives.",
+    "web": "Serve the page with the narratives and their quotes.",
     "topics": "Make the topics on the broker, and list them.",
+    "watches": "Say what to look for; see what a phrase would match.",
     "dead-letters": "See what was put aside, send it again, or give it up.",
     "broker": "Run a broker for trying out, or Apache Kafka.",
     "models": "List, build and check embedding models.",
+    "alerts": "Make alerting rules for Prometheus.",
+    "notify": "Send notifications to webhooks.",
+    "dashboards": "Make Grafana dashboards, and bring them to Grafana.",
     "doctor": "Check that all that is needed is there.",
 }
 _INTERRUPTED = 130  # 128 + SIGINT, as shells have it

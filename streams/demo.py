@@ -4,17 +4,15 @@ The worker is a process of its own, as in real use; everything shown here comes 
 """
 
 import http.client
-import os
-import subprocess
-import sys
 import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from kafka import KafkaConsumer, TopicPartition
@@ -24,30 +22,48 @@ from rich.live import Live
 
 from streams.broker import EmbeddedBroker
 from streams.connection import open_consumer
+from streams.demo_process import demo_process
 from streams.demo_state import DemoState, Sample, load_sample
 from streams.demo_view import Figures, figures_line, print_emerged, print_summary
-from streams.errors import BrokerError
 from streams.ingest.base import judge
 from streams.ingest.producer import CommentProducer
 from streams.settings_fields import Settings
 from streams.topics import Topic, create_topics, topic_name
 
-__all__ = ["run_demo"]
+__all__ = ["Settle", "Stage", "run_demo"]
 
 PLAY_SECONDS = 110.0  # the sample's five days, unless `speed` says otherwise
 READY_SECONDS = 240.0  # the first start builds the packaged model
 SETTLE_SECONDS = 120.0  # for a slow machine to catch up after the last comment
 QUIET_SECONDS = 4.0  # nothing new for so long: all is read
-STOP_SECONDS = 15.0
 _READY = "narrawatch worker ready: metrics "
 _POLL_MS = 400
 _JUDGED = ("total", "rejected_total", "duplicate_total")  # what becomes of a comment
 
 
-def run_demo(settings: Settings, *, speed: float | None = None) -> int:
+class Stage(NamedTuple):
+    """What runs when a companion of the demo comes in."""
+
+    settings: Settings
+    metrics_url: str
+    scratch: Path
+    console: Console
+
+
+Settle = Callable[[], None]
+"""Returns when what a companion does with the sample is done."""
+
+
+def run_demo(
+    settings: Settings,
+    *,
+    speed: float | None = None,
+    companion: Callable[[Stage], AbstractContextManager[Settle]] | None = None,
+) -> int:
     """Play the sample; 0 when narratives emerged, 1 otherwise. Stays until Ctrl-C on a terminal.
 
-    speed: seconds of the sample per second; None plays it in `PLAY_SECONDS`.
+    speed: seconds of the sample per second; None plays it in `PLAY_SECONDS`. companion: what runs beside the
+    worker, from before the first comment to the end.
     Raises BrokerError when the broker or the worker cannot be had.
     """
     console = Console(highlight=False)
@@ -61,8 +77,13 @@ def run_demo(settings: Settings, *, speed: float | None = None) -> int:
         console.print("starting a worker (the first start prepares the embedding model) …")
         metrics_url = stack.enter_context(_worker(own, scratch))
         console.print(f"worker ready, metrics at {metrics_url}")
+        settle = None
+        if companion is not None:
+            settle = stack.enter_context(companion(Stage(own, metrics_url, scratch, console)))
         play = _Play(own, sample, metrics_url, console)
         play.run(speed or _span_seconds(sample) / PLAY_SECONDS)
+        if settle is not None:
+            settle()
         play.summary()
         if console.is_terminal:
             _stay(console, metrics_url)
@@ -89,57 +110,8 @@ def _broker(settings: Settings, console: Console) -> Iterator[Settings]:
 @contextmanager
 def _worker(settings: Settings, scratch: Path) -> Iterator[str]:
     """A worker process for the block; yields the address of its metrics."""
-    environment = os.environ | {
-        "NARRAWATCH_KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
-        "NARRAWATCH_KAFKA_EMBEDDED": str(settings.kafka_embedded).lower(),
-        "NARRAWATCH_TOPIC_PREFIX": settings.topic_prefix,
-        "NARRAWATCH_APP_ID": settings.app_id,
-        "NARRAWATCH_DESK": settings.desk,
-        "NARRAWATCH_PARTITIONS": str(settings.partitions),
-        "NARRAWATCH_MODEL": settings.model,
-        "NARRAWATCH_CACHE_DIR": str(settings.cache_dir),
-        "NARRAWATCH_DATA_DIR": str(scratch),
-        "NARRAWATCH_METRICS_PORT": "0",
-        "NARRAWATCH_LOG_LEVEL": "warning",
-    }
-    log = scratch / "worker.log"
-    with log.open("wb") as errors:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "streams", "worker"],
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-        )
-    try:
-        yield _await_ready(process, log)
-    finally:
-        _stop(process)
-
-
-def _await_ready(process: subprocess.Popen[bytes], log: Path) -> str:
-    """The metrics address that the worker prints when it is ready. Raises BrokerError."""
-    lines: list[str] = []
-
-    def latest() -> str | None:
-        return next((line[len(_READY) :].strip() for line in lines if line.startswith(_READY)), None)
-
-    threading.Thread(target=_collect, args=(process, lines), daemon=True).start()
-    deadline = time.monotonic() + READY_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
-        if (address := latest()) is not None:
-            return address
-        time.sleep(0.1)
-    last = log.read_text(errors="replace").strip().splitlines()[-1:] or ["it said nothing"]
-    raise BrokerError(f"the worker did not become ready: {last[0]}")
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+    with demo_process(settings, scratch, "worker", ready=_READY, seconds=READY_SECONDS) as address:
+        yield address
 
 
 class _Play:
@@ -232,11 +204,6 @@ def _page(url: str) -> str:
         return connection.getresponse().read().decode()
     finally:
         connection.close()
-
-
-def _collect(process: subprocess.Popen[bytes], lines: list[str]) -> None:
-    if process.stdout is not None:
-        lines.extend(line.decode(errors="replace") for line in iter(process.stdout.readline, b""))
 
 
 def _seconds(moment: str) -> float:

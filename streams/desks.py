@@ -6,11 +6,14 @@ beginning is the shard that was lost with another worker.
 """
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence, Set
 from typing import NamedTuple
 
 from models.engine import Engine
 from models.outcome import NarrativeView, Outcome
+from models.overview import Overview
+from models.readings import Readings
+from models.watches import Watch
 from streams.claims_log import ClaimsRecord
 from streams.errors import RejectedComment, RejectReason
 from streams.ordering import PartitionMerge
@@ -150,11 +153,28 @@ class Shard:
         """The narratives of a desk that are in memory."""
         return self._engines[desk].narratives()
 
+    def overview(self, desk: str, top: int) -> Overview:
+        """How many narratives a desk has, and those to be shown where there is room for so many."""
+        return self._engines[desk].overview(top)
+
+    def readings(self, desk: str, narrative_ids: Set[str], now_ms: int) -> Readings:
+        """How unusual these narratives of a desk and its watches are at a time (epoch ms)."""
+        return self._engines[desk].readings(narrative_ids, now_ms)
+
+    def now_ms(self, desk: str) -> int | None:
+        """Event time of a desk, epoch ms; None before its first comment."""
+        return self._engines[desk].now_ms
+
     def narrative(self, desk: str, narrative_id: str) -> NarrativeView | None:
         """One narrative, if the desk is here and has it in memory."""
         engine = self._engines.get(desk)
         views = [] if engine is None else engine.narratives()
         return next((view for view in views if view.narrative_id == narrative_id), None)
+
+    def look_for(self, watches_of: Callable[[str], Sequence[Watch]]) -> None:
+        """From now on look for the watches that this gives for each desk."""
+        for desk, engine in self._engines.items():
+            engine.watches = watches_of(desk)
 
     def adopt(self, desk: str) -> Engine:
         """The engine of a desk, made if it is not here yet."""

@@ -7,19 +7,31 @@ from models.embedding import Embedder
 from models.engine import Engine
 from models.language import LanguageDetector
 from models.parameters import Sensitivity, parameters_for
-from models.watches import Watch, make_watch
 from streams.settings_fields import Settings
+from streams.watch_topic import StoredWatches
+from streams.watchlist import Watchlist
 
 __all__ = ["EngineMaker"]
 
 
 class EngineMaker:
-    """Called with the name of a desk, it gives a new engine. The first call embeds some hundred texts."""
+    """Called with the name of a desk, it gives a new engine. The first call embeds some hundred texts.
 
-    def __init__(self, settings: Settings, embedder: Embedder, detector: LanguageDetector) -> None:
+    stored: watches beside those of the settings.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        embedder: Embedder,
+        detector: LanguageDetector,
+        *,
+        stored: StoredWatches | None = None,
+    ) -> None:
         self._settings = settings
         self._embedder = embedder
         self._detector = detector
+        self.watchlist = Watchlist(settings, stored or StoredWatches(), embedder.embed, self._language_of)
 
     @property
     def dimensions(self) -> int:
@@ -33,22 +45,12 @@ class EngineMaker:
             parameters_for(Sensitivity(self._settings.sensitivity)),
             desk=desk,
             background=self._background,
-            watches=[watch for only, watch in self._watches if only in (None, desk)],
+            watches=self.watchlist.of(desk),
         )
 
     @cached_property
     def _background(self) -> Background:
         return background_of(self._embedder, cache_dir=self._settings.cache_dir)
-
-    @cached_property
-    def _watches(self) -> list[tuple[str | None, Watch]]:
-        return [
-            (
-                watch.desk,
-                make_watch(watch.name, watch.phrases, self._embedder.embed, self._language_of),
-            )
-            for watch in self._settings.watches
-        ]
 
     def _language_of(self, text: str) -> str:
         return self._detector.detect(text, None)

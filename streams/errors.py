@@ -6,6 +6,9 @@
     ├── InputError                 a file cannot be read: the command stops
     ├── OutputError                a file cannot be written: the command stops, what was there stays
     ├── BrokenStreamError          nearly all records of a topic are refused for long: the worker stops
+    ├── DeliveryError              a notification is given up: kept as a dead letter, the rest goes on
+    ├── ForbiddenAddressError      a webhook is at an address that is not allowed
+    ├── ProvisionError             Grafana cannot be reached or refuses: what it holds stays
     ├── RefinementError            no refined label: the narrative keeps its plain one
     └── RejectedComment            one bad record: goes to the dead letters, the stream goes on
 
@@ -20,8 +23,11 @@ from models import errors
 __all__ = [
     "BrokenStreamError",
     "BrokerError",
+    "DeliveryError",
+    "ForbiddenAddressError",
     "InputError",
     "OutputError",
+    "ProvisionError",
     "RefinementError",
     "RefinementOutcome",
     "RejectReason",
@@ -40,6 +46,18 @@ class BrokerError(errors.NarrawatchError):
 
 class BrokenStreamError(errors.NarrawatchError):
     """What is wrong is not with single records: see `streams.broken_stream`."""
+
+
+class DeliveryError(errors.NarrawatchError):
+    """A webhook was not delivered. may_pass: it might be later. The text does not name the address."""
+
+    def __init__(self, detail: str, *, may_pass: bool) -> None:
+        super().__init__(detail)
+        self.may_pass = may_pass
+
+
+class ForbiddenAddressError(errors.NarrawatchError):
+    """A webhook is at a private address: see `streams.notify.guarded_transport`."""
 
 
 class InputError(errors.NarrawatchError):
@@ -75,6 +93,10 @@ class RefinementOutcome(StrEnum):
     UNREADABLE = "unreadable"  # not the JSON of a chat completion
     UNFIT = "unfit"  # an answer that is no label
     FAILED = "failed"  # something else, here and not there
+
+
+class ProvisionError(errors.NarrawatchError):
+    """Grafana cannot be reached, refuses, or holds what is not ours to change."""
 
 
 class RefinementError(errors.NarrawatchError):

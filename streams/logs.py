@@ -82,9 +82,16 @@ def configure_logging(
 
 
 def secret_values(settings: BaseModel) -> list[str]:
-    """The values of all secret fields of the settings."""
-    values = (getattr(settings, name) for name in type(settings).model_fields)
-    return [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
+    """The values of all secret fields of the settings, and of the tables in them."""
+    found: list[str] = []
+    for name in type(settings).model_fields:
+        value = getattr(settings, name)
+        for one in value if isinstance(value, tuple) else (value,):
+            if isinstance(one, SecretStr):
+                found.append(one.get_secret_value())
+            elif isinstance(one, BaseModel):
+                found += secret_values(one)
+    return found
 
 
 def mask_secrets(line: str, secrets: Iterable[str] = ()) -> str:

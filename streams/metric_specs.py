@@ -7,7 +7,7 @@ it begins with `narrawatch_` and ends with its unit, with `_total` for a counter
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
-__all__ = ["LABEL_BOUNDS", "METRICS", "MetricSpec"]
+__all__ = ["LABEL_BOUNDS", "METRICS", "NOTIFY_METRICS", "MetricSpec"]
 
 Kind = Literal["counter", "gauge", "histogram", "info"]
 
@@ -29,19 +29,22 @@ LABEL_BOUNDS: Mapping[str, str] = {
     "cause": "a fixed set",
     "kind": "a fixed set",
     "label": "one for each narrative_id; at most 120 characters",
-    "language": "one for each narrative_id",
+    "language": "one for each narrative_id; of mentions fr, en, or '_other'",
     "model": "one for each process",
     "narrative_id": "the setting top_narratives for each desk; series of others are removed",
     "origin": "a fixed set",
     "outcome": "a fixed set, RefinementOutcome",
     "partition": "partitions assigned to this worker; series of others are removed",
     "reason": "a fixed set, RejectReason",
-    "stance": "supports, rebuts",
+    "receiver": "the receivers of the settings, at most 50",
+    "source": "the first 50 sources of each desk, all others as '_other'",
+    "stance": "supports, rebuts, unjudged",
     "state": "a fixed set",
     "topic": "the topics of narrawatch",
     "type": "a fixed set",
     "version": "one for each process",
-    "watch": "the watches of the settings, at most 200",
+    "watch": "the watches in use, at most 200; series of those that were removed go",
+    "window": "15m, 1h, 6h, 24h",
 }
 
 # From one text on a warm model to a full batch on a slow machine.
@@ -127,11 +130,82 @@ NARRATIVE = MetricSpec(
     "What a narrative says; join by narrative_id. Always 1.",
     ("desk", "narrative_id", "label", "language", "kind"),
 )
+NARRATIVE_SURPRISE = MetricSpec(
+    "narrawatch_narrative_surprise_decades",
+    "gauge",
+    "decades",
+    "How unlikely it is that a calm narrative is mentioned as often as this one now: -log10 of the chance"
+    " within a quarter of an hour, in the most surprising window.",
+    ("desk", "narrative_id"),
+)
+NARRATIVE_OBSERVED = MetricSpec(
+    "narrawatch_narrative_observed_mentions",
+    "gauge",
+    "mentions",
+    "Mentions of a narrative within a window that ends now.",
+    ("desk", "narrative_id", "window"),
+)
+NARRATIVE_EXPECTED = MetricSpec(
+    "narrawatch_narrative_expected_mentions",
+    "gauge",
+    "mentions",
+    "Mentions that were to be expected within a window that ends now.",
+    ("desk", "narrative_id", "window"),
+)
+NARRATIVE_AUTHORS = MetricSpec(
+    "narrawatch_narrative_authors",
+    "gauge",
+    "authors",
+    "Distinct authors of a narrative.",
+    ("desk", "narrative_id"),
+)
+NARRATIVE_THREADS = MetricSpec(
+    "narrawatch_narrative_threads",
+    "gauge",
+    "threads",
+    "Distinct threads that a narrative is mentioned in.",
+    ("desk", "narrative_id"),
+)
+NARRATIVE_COPIES = MetricSpec(
+    "narrawatch_narrative_copies",
+    "gauge",
+    "copies",
+    "Mentions of a narrative that are near-copies of a text which several authors posted.",
+    ("desk", "narrative_id"),
+)
+NARRATIVE_EMERGED = MetricSpec(
+    "narrawatch_narrative_emerged_timestamp_seconds",
+    "gauge",
+    "seconds",
+    "When a narrative emerged, in seconds since 1970.",
+    ("desk", "narrative_id"),
+)
+NARRATIVE_LAST_SEEN = MetricSpec(
+    "narrawatch_narrative_last_seen_timestamp_seconds",
+    "gauge",
+    "seconds",
+    "The date of a narrative's latest mention, in seconds since 1970.",
+    ("desk", "narrative_id"),
+)
+MENTIONS = MetricSpec(
+    "narrawatch_mentions_total",
+    "counter",
+    "mentions",
+    "Mentions of narratives made; one that is found to be of another narrative is made again there.",
+    ("desk", "language", "source", "stance"),
+)
+SOURCE_LAST_COMMENT = MetricSpec(
+    "narrawatch_source_last_comment_timestamp_seconds",
+    "gauge",
+    "seconds",
+    "When the last new comment of a source arrived at the broker, in seconds since 1970.",
+    ("desk", "source"),
+)
 EVENTS = MetricSpec(
     "narrawatch_events_total",
     "counter",
     "events",
-    "Events in the life of narratives, by type.",
+    "Events in the life of narratives, by type; a campaign that emerges counts as emerged and as campaign.",
     ("desk", "type"),
 )
 WATCH_MATCHES = MetricSpec(
@@ -141,6 +215,29 @@ WATCH_MATCHES = MetricSpec(
     "Claims that match a watch.",
     ("desk", "watch"),
 )
+WATCH_SURPRISE = MetricSpec(
+    "narrawatch_watch_surprise_decades",
+    "gauge",
+    "decades",
+    "How unlikely it is that a calm watch matches as often as this one now: -log10 of the chance within a"
+    " quarter of an hour, in the most surprising window.",
+    ("desk", "watch"),
+)
+WATCH_OBSERVED = MetricSpec(
+    "narrawatch_watch_observed_matches",
+    "gauge",
+    "matches",
+    "Comments that match a watch within a window that ends now.",
+    ("desk", "watch", "window"),
+)
+WATCH_EXPECTED = MetricSpec(
+    "narrawatch_watch_expected_matches",
+    "gauge",
+    "matches",
+    "Matches that were to be expected within a window that ends now.",
+    ("desk", "watch", "window"),
+)
+WATCHES = MetricSpec("narrawatch_watches", "gauge", "watches", "Watches that this worker looks for.")
 LABEL_REFINEMENTS = MetricSpec(
     "narrawatch_label_refinements_total",
     "counter",
@@ -164,6 +261,13 @@ MODEL = MetricSpec(
     ("model", "origin"),
 )
 
+WORKER_READY = MetricSpec(
+    "narrawatch_worker_ready",
+    "gauge",
+    "ready",
+    "Whether a comment that arrives now would be dealt with: 1 or 0, as the page /ready says.",
+)
+
 METRICS: tuple[MetricSpec, ...] = (
     COMMENTS,
     CLAIMS,
@@ -180,10 +284,43 @@ METRICS: tuple[MetricSpec, ...] = (
     NARRATIVES,
     NARRATIVE_MENTIONS,
     NARRATIVE,
+    NARRATIVE_SURPRISE,
+    NARRATIVE_OBSERVED,
+    NARRATIVE_EXPECTED,
+    NARRATIVE_AUTHORS,
+    NARRATIVE_THREADS,
+    NARRATIVE_COPIES,
+    NARRATIVE_EMERGED,
+    NARRATIVE_LAST_SEEN,
+    MENTIONS,
+    SOURCE_LAST_COMMENT,
     EVENTS,
     WATCH_MATCHES,
+    WATCH_SURPRISE,
+    WATCH_OBSERVED,
+    WATCH_EXPECTED,
+    WATCHES,
     LABEL_REFINEMENTS,
     COMMENT_TO_METRIC,
     BUILD,
     MODEL,
+    WORKER_READY,
 )
+
+NOTIFICATIONS = MetricSpec(
+    "narrawatch_notifications_total",
+    "counter",
+    "notifications",
+    "Notifications by receiver and what became of them.",
+    ("receiver", "outcome"),
+)
+NOTIFICATION = MetricSpec(
+    "narrawatch_notification_seconds",
+    "histogram",
+    "seconds",
+    "Time to deliver a notification, with all attempts.",
+    ("receiver",),
+    buckets=_DELAY_SECONDS,
+)
+# What `narrawatch notify` shows, a process of its own.
+NOTIFY_METRICS: tuple[MetricSpec, ...] = (NOTIFICATIONS, NOTIFICATION)

@@ -5,19 +5,37 @@
 not meet.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from models.outcome import EventType
 from streams import metric_specs as specs
 from streams.errors import RefinementOutcome, RejectReason
 from streams.metric_specs import MetricSpec
 
-__all__ = ["MAX_DESKS", "OTHER_DESK", "Metrics"]
+__all__ = ["CAMPAIGN", "MAX_DESKS", "MAX_SOURCES", "OTHER", "OTHER_DESK", "Metrics"]
 
 MAX_DESKS = 100
+MAX_SOURCES = 50  # of a desk
 # Where the desks beyond are counted, as a source may invent desks without end. No desk can have this name.
 OTHER_DESK = "_other"
+OTHER = "_other"  # in place of a source or a language that is not told apart
+CAMPAIGN = "campaign"  # counted beside `emerged`
+
+_LANGUAGES = ("en", "fr")
+_OF_NARRATIVES = (
+    specs.NARRATIVE_MENTIONS,
+    specs.NARRATIVE_SURPRISE,
+    specs.NARRATIVE_OBSERVED,
+    specs.NARRATIVE_EXPECTED,
+    specs.NARRATIVE_AUTHORS,
+    specs.NARRATIVE_THREADS,
+    specs.NARRATIVE_COPIES,
+    specs.NARRATIVE_EMERGED,
+    specs.NARRATIVE_LAST_SEEN,
+)
+_OF_WATCHES = (specs.WATCH_SURPRISE, specs.WATCH_OBSERVED, specs.WATCH_EXPECTED)
 
 
 class Metrics:
@@ -25,6 +43,7 @@ class Metrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._desks: set[str] = set()
+        self._sources: dict[str, set[str]] = {}
         self._comments = _counter(specs.COMMENTS, registry)
         self._claims = _counter(specs.CLAIMS, registry)
         self._rejected = _counter(specs.COMMENTS_REJECTED, registry)
@@ -38,13 +57,19 @@ class Metrics:
         self._queue = _gauge(specs.QUEUE, registry)
         self._lag = _gauge(specs.CONSUMER_LAG, registry)
         self._narratives = _gauge(specs.NARRATIVES, registry)
+        self._mentions = _counter(specs.MENTIONS, registry)
+        self._source_last = _gauge(specs.SOURCE_LAST_COMMENT, registry)
         self._events = _counter(specs.EVENTS, registry)
         self._watch_matches = _counter(specs.WATCH_MATCHES, registry)
+        self._watches = _gauge(specs.WATCHES, registry)
+        self._watch_names: frozenset[str] = frozenset()
         self._label_refinements = _counter(specs.LABEL_REFINEMENTS, registry)
         self._delay = _histogram(specs.COMMENT_TO_METRIC, registry)
         self._build = _gauge(specs.BUILD, registry)
         self._model = _gauge(specs.MODEL, registry)
-        self.narrative_mentions = _gauge(specs.NARRATIVE_MENTIONS, registry)
+        self._ready = _gauge(specs.WORKER_READY, registry)
+        self.of_narratives = {spec: _gauge(spec, registry) for spec in _OF_NARRATIVES}
+        self.of_watches = {spec: _gauge(spec, registry) for spec in _OF_WATCHES}
         self.narrative_info = _gauge(specs.NARRATIVE, registry)
         for reason in RejectReason:
             # A counter must be there at 0 before it counts, or its first increase is not seen by rate().
@@ -60,12 +85,37 @@ class Metrics:
             if len(self._desks) >= MAX_DESKS:
                 return OTHER_DESK
             self._desks.add(name)
+            for event_type in (*EventType, CAMPAIGN):  # at 0 first, see above
+                self._events.labels(desk=name, type=str(event_type))
+        return name
+
+    def source(self, desk: str, name: str) -> str:
+        """The label value for a source of a desk: its name, or OTHER when there are too many."""
+        known = self._sources.setdefault(self.desk(desk), set())
+        if name not in known:
+            if len(known) >= MAX_SOURCES:
+                return OTHER
+            known.add(name)
         return name
 
     def comment(self, desk: str, claims: int) -> None:
         """A comment was accepted for the first time; claims: how many it makes."""
         self._comments.labels(desk=self.desk(desk)).inc()
         self._claims.labels(desk=self.desk(desk)).inc(claims)
+
+    def mention(self, desk: str, *, language: str, source: str, stance: str) -> None:
+        """A comment makes a narrative. stance: supports, rebuts or unjudged."""
+        self._mentions.labels(
+            desk=self.desk(desk),
+            language=language if language in _LANGUAGES else OTHER,
+            source=self.source(desk, source),
+            stance=stance,
+        ).inc()
+
+    def source_heard(self, desk: str, source: str, arrival_seconds: float) -> None:
+        """A new comment of a source arrived then, in seconds since 1970."""
+        shown = self._source_last.labels(desk=self.desk(desk), source=self.source(desk, source))
+        shown.set(arrival_seconds)
 
     def withdrawn(self, *, edited: int, deleted: int) -> None:
         """So many comments said something else before, or are gone."""
@@ -117,14 +167,26 @@ class Metrics:
     def forget_desk(self, desk: str) -> None:
         """The desk belongs to another worker now: its gauges must not be shown twice. Counters stay."""
         self._narratives.remove_by_labels({"desk": desk})
+        self._source_last.remove_by_labels({"desk": desk})
 
     def event(self, desk: str, event_type: str) -> None:
         """Something happened in the life of a narrative."""
         self._events.labels(desk=self.desk(desk), type=event_type).inc()
 
+    def watch(self, desk: str, watch: str) -> None:
+        """A desk has this watch: its counter is there before it counts."""
+        self._watch_matches.labels(desk=self.desk(desk), watch=watch)
+
     def watch_match(self, desk: str, watch: str) -> None:
         """A claim matches a watch."""
         self._watch_matches.labels(desk=self.desk(desk), watch=watch).inc()
+
+    def watches(self, names: Collection[str]) -> None:
+        """These are looked for now; the series of others go."""
+        self._watches.set(len(names))
+        for gone in self._watch_names.difference(names):
+            self._watch_matches.remove_by_labels({"watch": gone})
+        self._watch_names = frozenset(names)
 
     def label_refinement(self, outcome: RefinementOutcome) -> None:
         """A label was refined, or could not be."""
@@ -133,6 +195,10 @@ class Metrics:
     def delay(self, seconds: float) -> None:
         """A comment that arrived so long ago has just been counted."""
         self._delay.observe(max(0.0, seconds))  # clocks of broker and worker differ
+
+    def follow_readiness(self, is_ready: Callable[[], bool]) -> None:
+        """Ask this, from any thread, whenever metrics are read: a worker that hangs sets no gauge."""
+        self._ready.set_function(lambda: float(is_ready()))
 
     def build(self, version: str) -> None:
         """Which version runs."""

@@ -44,19 +44,26 @@ def new_registry() -> CollectorRegistry:
 class MetricsServer(AbstractContextManager["MetricsServer"]):
     """The pages in a thread of its own, from construction until `close`.
 
-    host, port: where to listen; port 0 takes a free one; health: None where there is only /metrics.
+    host, port: where to listen; port 0 takes a free one; health: None where there is only /metrics;
+    setting: which one names the port.
     Raises BrokerError when the port cannot be had.
     """
 
     def __init__(
-        self, registry: CollectorRegistry, *, host: str, port: int, health: Health | None = None
+        self,
+        registry: CollectorRegistry,
+        *,
+        host: str,
+        port: int,
+        health: Health | None = None,
+        setting: str = "metrics_port",
     ) -> None:
         self._server: WSGIServer
         self._thread: Thread
         try:
             self._server, self._thread = start_http_server(port, addr=host, registry=registry)
         except OSError as error:
-            raise BrokerError(f"metrics_port {port} of {host} cannot be used: {error.strerror}") from None
+            raise BrokerError(f"{setting} {port} of {host} cannot be used: {error.strerror}") from None
         self._server.set_app(_pages(registry, health))
         self._host = f"[{host}]" if ":" in host else host
 

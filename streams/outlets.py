@@ -3,13 +3,14 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Iterable, Sequence
-from typing import NamedTuple, Protocol, cast
+from typing import Protocol, cast
 
 from aiokafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
 from faust import App
 from faust.exceptions import ProducerSendError
 
 from streams.errors import BrokerError
+from streams.output import Output
 from streams.records import MAX_KEPT_BYTES, DeadLetter, cut_letter, encode_dead_letter
 from streams.settings_fields import Settings
 from streams.topics import Topic, topic_name
@@ -20,15 +21,6 @@ _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 10.0
 
 _logger = logging.getLogger(__name__)
-
-
-class Output(NamedTuple):
-    """A record on its way. smaller: what to send instead when the broker finds the value too large."""
-
-    topic: Topic
-    key: bytes | None
-    value: bytes
-    smaller: bytes | None = None
 
 
 class Outlet(Protocol):

@@ -19,7 +19,7 @@ from models.language import LanguageDetector
 from models.outcome import NarrativeView, Outcome
 from models.parameters import Parameters, Sensitivity, parameters_for
 from models.preparation import ClaimMaker
-from models.watches import Watch, make_watch
+from models.watches import Watch
 from streams.author_key import resolve_author_key
 from streams.errors import InputError, RejectReason
 from streams.ingest.base import RawComment
@@ -29,6 +29,8 @@ from streams.originals import original_of
 from streams.replay_files import ReplayFiles, replacing_files
 from streams.replay_vectors import Group, ModelVectors, VectorSource, open_vectors
 from streams.settings_fields import Settings
+from streams.settings_fields import Watch as WatchFields
+from streams.watchlist import watch_of
 
 __all__ = ["ReplayPlan", "ReplayResult", "replay"]
 
@@ -78,7 +80,7 @@ def replay(settings: Settings, plan: ReplayPlan, *, now_ms: int, progress: Progr
     stored = None if plan.embeddings is None else open_vectors(plan.embeddings, split=plan.split)
     with (
         replacing_files(plan.out) as folder,
-        ReplayFiles(folder, watches=[name for _, name, _ in _watched(settings, plan)]) as files,
+        ReplayFiles(folder, watches=[watch.name for watch in _watched(settings, plan)]) as files,
     ):
         run = _Run(
             settings,
@@ -251,6 +253,8 @@ class _Run:
     def _tell(self, desk: str, outcome: Outcome) -> None:
         for assignment in outcome.assignments:
             self._files.assign(desk, assignment)
+        for mention in outcome.mentions:
+            self._files.mention(desk, mention)
         for event in outcome.events:
             self._files.event(desk, event)
         for view in outcome.changed.values():
@@ -259,12 +263,11 @@ class _Run:
             self._files.match(desk, match)
 
 
-def _watched(settings: Settings, plan: ReplayPlan) -> list[tuple[str | None, str, Sequence[str]]]:
-    """Desk, name and phrases of each watch."""
-    named: list[tuple[str | None, str, Sequence[str]]] = [
-        (watch.desk, watch.name, watch.phrases) for watch in settings.watches
-    ]
-    return named + [(None, phrase, (phrase,)) for phrase in dict.fromkeys(plan.watch_phrases)]
+def _watched(settings: Settings, plan: ReplayPlan) -> list[WatchFields]:
+    """The watches of the settings, and one for each phrase."""
+    phrases = dict.fromkeys(plan.watch_phrases)
+    # Not validated: what the command line gives may be of any length.
+    return [*settings.watches, *(WatchFields.model_construct(name=one, phrases=(one,)) for one in phrases)]
 
 
 def _prepare(
@@ -279,8 +282,8 @@ def _prepare(
         _check_dimensions(plan, stored, embedder)
     detector = LanguageDetector()
     watches = [
-        (desk, make_watch(name, phrases, embedder.embed, lambda text: detector.detect(text, None)))
-        for desk, name, phrases in watched
+        (watch.desk, watch_of(watch, embedder.embed, lambda text: detector.detect(text, None)))
+        for watch in watched
     ]
     desks = _Desks(settings, embedder.dimensions, background_of(embedder), watches)
     maker = ClaimMaker(embedder, detector, split=plan.split, sentences=bool(watched))

@@ -17,17 +17,26 @@ from typing import BinaryIO
 
 import msgspec
 
-from models.outcome import Assignment, Event, EventType, NarrativeView, Stance, WatchMatch
+from models.outcome import Assignment, Event, EventType, Mention, NarrativeView, Stance, WatchMatch
 from models.preparation import Draft
 from streams.comments import Comment
 from streams.errors import OutputError
 from streams.ingest.base import RawComment
+from streams.replay_mentions import MentionLines
 
-__all__ = ["OUTPUT_FILES", "ReplayFiles", "replacing_files"]
+__all__ = [
+    "EVENTS",
+    "MENTIONS",
+    "NARRATIVES",
+    "OUTPUT_FILES",
+    "WATCHES",
+    "ReplayFiles",
+    "replacing_files",
+]
 
 ASSIGNMENTS, EVENTS, NARRATIVES = "assignments.jsonl", "events.jsonl", "narratives.jsonl"
-REJECTED, WATCHES = "rejected.jsonl", "watches.jsonl"
-OUTPUT_FILES = (ASSIGNMENTS, EVENTS, NARRATIVES, REJECTED, WATCHES)
+REJECTED, WATCHES, MENTIONS = "rejected.jsonl", "watches.jsonl", "mentions.jsonl"
+OUTPUT_FILES = (ASSIGNMENTS, EVENTS, MENTIONS, NARRATIVES, REJECTED, WATCHES)
 
 _SIMILARITY_DIGITS = 6
 _EXCERPT_BYTES = 200
@@ -89,6 +98,7 @@ class ReplayFiles:
         self._files = ExitStack()
         self._claims = self._open("claims")
         self._matches = self._open("matches")
+        self._mentions = MentionLines(self._open("told"))
         self._events = self._open(EVENTS)
         self._rejected = self._open(REJECTED)
         self._first_row: dict[int, int] = {}  # of each comment, as it was last said
@@ -182,6 +192,10 @@ class ReplayFiles:
             self._similarity[row] = assignment.similarity
             self._stance[row] = _STANCES.index(assignment.stance)
 
+    def mention(self, desk: str, mention: Mention) -> None:
+        """What is said of a comment and a narrative; replaces what was said of the two before."""
+        self._mentions.add(desk, mention)
+
     def event(self, desk: str, event: Event) -> None:
         """Something that happened; its view of the narrative is the last for now."""
         if event.type is EventType.MERGED and event.into is not None:
@@ -233,6 +247,8 @@ class ReplayFiles:
         self._write_assignments(final)
         if self.match_counts:
             self._write_matches(final)
+        with (self._folder / MENTIONS).open("wb") as file:
+            self._mentions.write(file, self._resolve)
         with (self._folder / NARRATIVES).open("wb") as file:
             for desk, view in self.views.values():
                 file.write(_encode(msgspec.structs.asdict(view) | {"desk": desk}) + b"\n")

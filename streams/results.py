@@ -1,4 +1,4 @@
-"""What the engine says as records of `mentions`, `narratives` and `events`: flat JSON that names the desk.
+"""What the engine says as records of the topics of results: flat JSON that names the desk.
 
 `narratives` is compacted: a reader of that topic alone knows every narrative. One that has merged leaves a
 `MergedNarrative` under its key, which names the one that lives on.
@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 import msgspec
 
-from models.outcome import Event, EventType, Mention, NarrativeView, Outcome
+from models.outcome import Event, EventType, Mention, NarrativeView, Outcome, WatchMatch
 from streams.errors import RejectedComment, RejectReason
-from streams.outlets import Output
+from streams.output import Output
 from streams.topics import Topic
 
 __all__ = [
@@ -19,6 +19,8 @@ __all__ = [
     "MentionRecord",
     "MergedNarrative",
     "NarrativeRecord",
+    "WatchMatchRecord",
+    "decode_match",
     "decode_narrative",
     "joined",
     "narrative_key",
@@ -38,6 +40,15 @@ class MentionRecord(Mention, frozen=True, kw_only=True):
 
 class EventRecord(Event, frozen=True, kw_only=True):
     """An event. After a crash of a worker the same event may come again, equal in every field."""
+
+    desk: str
+
+
+class WatchMatchRecord(WatchMatch, frozen=True, kw_only=True):
+    """A match; a later one of the same desk, watch, source, comment and n replaces it.
+
+    A withdrawn one voids all of its comment. The narrative may have merged since: `narratives` knows.
+    """
 
     desk: str
 
@@ -65,6 +76,7 @@ _encode = msgspec.json.Encoder().encode
 _state_decoder = msgspec.json.Decoder(_State)
 _narrative_decoder = msgspec.json.Decoder(NarrativeRecord)
 _merged_decoder = msgspec.json.Decoder(MergedNarrative)
+_match_decoder = msgspec.json.Decoder(WatchMatchRecord)
 
 
 def outputs_of(desk: str, outcome: Outcome) -> list[Output]:
@@ -79,6 +91,12 @@ def outputs_of(desk: str, outcome: Outcome) -> list[Output]:
             merged = MergedNarrative(desk=desk, narrative_id=event.narrative_id, into=event.into)
             key = narrative_key(desk, event.narrative_id)
             outputs.append(Output(Topic.NARRATIVES, key, _encode(merged)))
+    outputs += [
+        Output(
+            Topic.WATCH_MATCHES, match.watch.encode(), _encode(WatchMatchRecord(desk=desk, **_fields(match)))
+        )
+        for match in outcome.match_news
+    ]
     outputs += [
         Output(Topic.EVENTS, desk.encode(), _encode(EventRecord(desk=desk, **_fields(event))))
         for event in outcome.events
@@ -101,6 +119,7 @@ def joined(outcomes: Iterable[tuple[str, Outcome]]) -> dict[str, Outcome]:
         whole.mentions += one.mentions
         whole.events += one.events
         whole.matches += one.matches
+        whole.match_news += one.match_news
         whole.retired += one.retired
         whole.duplicates += one.duplicates
         whole.edited += one.edited
@@ -125,5 +144,13 @@ def decode_narrative(raw: bytes) -> NarrativeRecord | MergedNarrative:
         raise RejectedComment(RejectReason.INVALID_RECORD, f"not a narrative: {error}") from error
 
 
-def _fields(record: Mention | Event | NarrativeView) -> Mapping[str, Any]:
+def decode_match(raw: bytes) -> WatchMatchRecord:
+    """A record of the topic `watch-matches`. Raises RejectedComment (invalid_record) for any other bytes."""
+    try:
+        return _match_decoder.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise RejectedComment(RejectReason.INVALID_RECORD, f"not a match: {error}") from error
+
+
+def _fields(record: Mention | Event | NarrativeView | WatchMatch) -> Mapping[str, Any]:
     return msgspec.structs.asdict(record)

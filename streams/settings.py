@@ -17,11 +17,14 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDic
 from pydantic_settings import SettingsError as EnvironmentValueError
 
 from streams.errors import SettingsError
+from streams.notify_fields import Receiver
 from streams.settings_fields import Settings, Watch
 
 __all__ = ["ENV_PREFIX", "Settings", "Watch", "load_settings"]
 
 ENV_PREFIX = "NARRAWATCH_"
+# Settings that are lists of tables, and what a table of each is.
+_TABLES: Mapping[str, type[BaseModel]] = {"watches": Watch, "notify": Receiver}
 _SHOWN_CHARACTERS = 60  # of a bad value, enough to recognise it
 
 
@@ -93,7 +96,7 @@ def _explain(error: ValidationError, layers: list[_Layer]) -> list[str]:
         elif item["type"] == "missing":
             phrases.append(f"{name} is missing{_place(key, layers)}: {_allowed(location, item['msg'])}")
         else:
-            shown = "this value" if _is_secret(key) else _shorten(item["input"])
+            shown = "this value" if _is_secret(location) else _shorten(item["input"])
             phrases.append(
                 f"{name}{_place(key, layers)}: {shown} is not allowed: {_allowed(location, item['msg'])}"
             )
@@ -115,11 +118,11 @@ def _place(key: str, layers: list[_Layer]) -> str:
 
 
 def _model_of(location: tuple[int | str, ...]) -> type[BaseModel]:
-    return Watch if location[0] == "watches" and len(location) > 2 else Settings
+    return _TABLES.get(str(location[0]), Settings) if len(location) > 2 else Settings
 
 
 def _field_of(location: tuple[int | str, ...]) -> str:
-    return str(location[2] if _model_of(location) is Watch else location[0])
+    return str(location[0] if _model_of(location) is Settings else location[2])
 
 
 def _suggestion(location: tuple[int | str, ...]) -> str:
@@ -133,9 +136,13 @@ def _allowed(location: tuple[int | str, ...], message: str) -> str:
     return message if field is None or field.description is None else field.description
 
 
-def _is_secret(key: str) -> bool:
-    field = Settings.model_fields.get(key)
-    return field is not None and SecretStr in getattr(field.annotation, "__args__", (field.annotation,))
+def _is_secret(location: tuple[int | str, ...]) -> bool:
+    """Whether the value at this place must not be shown: it is a secret, or a table that holds some."""
+    field = _model_of(location).model_fields.get(_field_of(location))
+    holds_some = location[0] == "notify" and _model_of(location) is Settings
+    return holds_some or (
+        field is not None and SecretStr in getattr(field.annotation, "__args__", (field.annotation,))
+    )
 
 
 def _shorten(value: object) -> str:

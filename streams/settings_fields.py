@@ -1,7 +1,9 @@
 """Every setting of narrawatch as one typed, frozen object.
 
 The description of a field says what is allowed: it is what an error prints and what the documentation
-lists. `streams.settings` reads the values; `streams.connection` hands those of Kafka to its clients.
+lists. Those of alerting rules and of notifications are in `streams.alert_fields` and
+`streams.notify_fields`. `streams.settings` reads the values;
+`streams.connection` hands those of Kafka to its clients.
 """
 
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Annotated, Literal, Self
 import platformdirs
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     FilePath,
@@ -19,15 +22,33 @@ from pydantic import (
     model_validator,
 )
 
+from streams.alert_fields import AlertFields
 from streams.comments import DESK_PATTERN
+from streams.grafana_fields import GrafanaFields
+from streams.notify_fields import NotifyFields
+from streams.web_fields import WebFields
 
-__all__ = ["Settings", "Watch"]
+__all__ = ["MAX_WATCHES", "Settings", "Watch"]
 
 _HOST_PORT = r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+):[0-9]{1,5}"
-_MIN_AUTHOR_KEY_CHARACTERS = 16
+_MIN_SECRET_CHARACTERS = 16
+
+MAX_WATCHES = 200
+
+
+def _one_line(value: object) -> object:
+    """Text with single spaces; nothing that moves a cursor, hides, or reverses the direction of writing."""
+    if not isinstance(value, str):
+        return value
+    line = " ".join(value.split())  # no-break spaces, too, which French typography is full of
+    if not line.isprintable():
+        raise ValueError("it holds characters that cannot be printed")
+    return line
+
 
 _Desk = Annotated[str, StringConstraints(pattern=DESK_PATTERN)]
-_Phrase = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=300)]
+_Name = Annotated[str, BeforeValidator(_one_line), StringConstraints(min_length=1, max_length=64)]
+_Phrase = Annotated[str, BeforeValidator(_one_line), StringConstraints(min_length=2, max_length=300)]
 
 
 class Watch(BaseModel):
@@ -35,20 +56,36 @@ class Watch(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[^\x00-\x1f\x7f]{1,64}$")] = (
-        Field(description="1 to 64 printable characters")
-    )
+    name: _Name = Field(description="1 to 64 printable characters")
     phrases: tuple[_Phrase, ...] = Field(
         min_length=1,
         max_length=20,
-        description="a list of 1 to 20 phrases of 2 to 300 characters, any language",
+        description="a list of 1 to 20 phrases of 2 to 300 printable characters, any language",
     )
     desk: _Desk | None = Field(
         default=None, description="a desk, or none for every desk (lower-case letters, digits, '-', '_')"
     )
+    threshold_per_hour: int | None = Field(
+        default=None,
+        ge=1,
+        le=1_000_000,
+        description="1 to 1000000 matches in an hour from which it alerts, or none",
+    )
+    surprise: float | None = Field(
+        default=None,
+        gt=0,
+        le=300,
+        description="above 0 to 300 decades (3: a chance of one in a thousand) from which it alerts, or none",
+    )
+    similarity: float | None = Field(
+        default=None,
+        gt=0,
+        le=1,
+        description="above 0 to 1: how near to a phrase a claim must be, or none for the default",
+    )
 
 
-class Settings(BaseModel):
+class Settings(AlertFields, GrafanaFields, NotifyFields, WebFields):
     """All settings. Build it with `streams.settings.load_settings`, which reports errors as one line.
 
     `Settings(...)` itself takes only its arguments and the defaults, and raises pydantic's ValidationError.
@@ -110,8 +147,8 @@ class Settings(BaseModel):
     )
     watches: tuple[Watch, ...] = Field(
         default=(),
-        max_length=200,
-        description="up to 200 watches, each with name, phrases and optionally desk",
+        max_length=MAX_WATCHES,
+        description="up to 200 watches, each with name, phrases and optionally desk and thresholds",
     )
     sensitivity: Literal["low", "normal", "high"] = Field(default="normal", description="low, normal or high")
     lateness_seconds: float = Field(
@@ -227,10 +264,10 @@ class Settings(BaseModel):
     def _expand_home(cls, value: Path) -> Path:
         return value.expanduser()
 
-    @field_validator("author_key")
+    @field_validator("author_key", "web_token")
     @classmethod
     def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and len(value.get_secret_value()) < _MIN_AUTHOR_KEY_CHARACTERS:
+        if value is not None and len(value.get_secret_value()) < _MIN_SECRET_CHARACTERS:
             raise ValueError("too short")
         return value
 

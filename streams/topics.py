@@ -34,6 +34,8 @@ class Topic(StrEnum):
     EVENTS = "events"
     DEAD_LETTERS = "dead-letters"
     STATE = "state"
+    WATCHES = "watches"
+    WATCH_MATCHES = "watch-matches"
 
 
 class TopicSpec(NamedTuple):
@@ -92,6 +94,8 @@ TOPICS: tuple[TopicSpec, ...] = (
             ("delete.retention.ms", str(_DAY_MS // 24)),
         ),
     ),
+    TopicSpec(Topic.WATCHES, "one", None, "watches that were added by command, key name"),
+    TopicSpec(Topic.WATCH_MATCHES, "scaled", 90, "claims that match a watch, key watch"),
 )
 
 

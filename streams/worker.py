@@ -27,6 +27,7 @@ from streams.metrics import Metrics
 from streams.metrics_server import MetricsServer, new_registry
 from streams.settings_fields import Settings
 from streams.topics import Topic, describe_topics, topic_name
+from streams.watch_topic import StoredWatches, read_watches
 from streams.worker_logs import filter_worker_logs
 from streams.worker_state import WorkerState
 
@@ -50,10 +51,12 @@ def run_worker(settings: Settings) -> int:
     error ended it later.
     """
     partitions = _comment_partitions(settings)
+    watches = read_watches(settings)
     registry = new_registry()
     metrics = Metrics(registry)
     metrics.build(_version())
     state = WorkerState(metrics, Health(broker_seconds=settings.ready_broker_seconds))
+    metrics.follow_readiness(lambda: state.health.ready().good)
     with (
         MetricsServer(
             registry, host=settings.metrics_host, port=settings.metrics_port, health=state.health
@@ -62,7 +65,7 @@ def run_worker(settings: Settings) -> int:
         # on a machine that has other things to do. The model's threads are of another kind.
         threadpool_limits(limits=1, user_api="blas"),
     ):
-        return asyncio.run(_Run(settings, metrics, state, server.url).serve(partitions))
+        return asyncio.run(_Run(settings, metrics, state, server.url).serve(partitions, watches))
 
 
 class _Run:
@@ -77,7 +80,7 @@ class _Run:
         self._stop = asyncio.Event()
         self._deadline: threading.Timer | None = None
 
-    async def serve(self, partitions: int) -> int:
+    async def serve(self, partitions: int, watches: StoredWatches) -> int:
         """Run until a signal or a crash. Raises the user-facing error behind a crash."""
         loop = asyncio.get_running_loop()
         for number in _SIGNALS:
@@ -90,7 +93,7 @@ class _Run:
             if not is_at_hand(self._settings.model, cache_dir=self._settings.cache_dir):
                 # It may take minutes, in which others can deal with the partitions.
                 await loading
-            return await self._run(self._prepare(partitions, embedder), loading)
+            return await self._run(self._prepare(partitions, watches, embedder), loading)
         finally:
             turning.cancel()
             for number in _SIGNALS:
@@ -109,7 +112,7 @@ class _Run:
         self._metrics.model(loaded.name, _origin(self._settings, loaded.name))
         self._state.health.model(loaded.name)
 
-    def _prepare(self, partitions: int, embedder: Embedder) -> faust.App:
+    def _prepare(self, partitions: int, watches: StoredWatches, embedder: Embedder) -> faust.App:
         """The app. A model that is on its way is waited for where it is needed, and not before."""
         settings = self._settings
         app = create_app(
@@ -119,6 +122,7 @@ class _Run:
             comment_partitions=partitions,
             state=self._state,
             on_assigned=self._say_ready,
+            stored_watches=watches,
         )
         filter_worker_logs()
         settings.cache_dir.mkdir(parents=True, exist_ok=True)

@@ -31,6 +31,7 @@ from tenacity import (
 
 from models.outcome import Outcome
 from models.snapshot import SnapshotError
+from models.watches import Watch
 from streams.acks import AckLedger
 from streams.claims_log import ClaimsRecord
 from streams.desk_gauges import DeskGauges
@@ -177,6 +178,12 @@ class NarrativesAgent:
                     if not held.is_saved and not held.is_stale:
                         await self._save(self._keeper, partition, held)
                     await self._keeper.release(partition)
+
+    async def look_for(self, watches_of: Callable[[str], Sequence[Watch]]) -> None:
+        """From now on look for the watches that this gives for each desk; called in the engines' thread."""
+        async with self._lock:
+            for held in self._held.values():
+                await self._in_thread(held.shard.look_for, watches_of)
 
     async def refined(self, desk: str, narrative_id: str) -> None:
         """A label has come: the narrative is sent again. One that is over by now is left alone."""

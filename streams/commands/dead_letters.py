@@ -1,10 +1,9 @@
 """`narrawatch dead-letters`: see what was put aside, send it again, or give it up."""
 
 import json
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
 import click
@@ -16,6 +15,7 @@ from streams.commands.dead_letter_views import (
     print_report,
     print_summary,
 )
+from streams.commands.moments import Moment
 from streams.commands.options import common_options, json_option, kafka_option, start
 from streams.commands.visible import visible
 from streams.dead_letter_desk import DeadLetterDesk, Refusal, obstacle
@@ -28,29 +28,8 @@ from streams.topics import Topic, topic_name
 __all__ = ["dead_letters"]
 
 _SHOWN = 50  # letters of a table; --limit shows more
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
-
-
-class _Moment(click.ParamType):
-    """A date, or how long ago."""
-
-    name = "moment"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        if isinstance(value, datetime):
-            return value
-        try:
-            ago = re.fullmatch(r"(\d{1,9})([smhd])", value)
-            if ago is not None:
-                return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-            moment = datetime.fromisoformat(value)
-        except (ValueError, OverflowError):
-            self.fail(
-                f"{value!r} is neither a date like 2026-03-01T12:00 nor an age like 30m, 6h or 2d", param, ctx
-            )
-        return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 def _choice_options(function: _Function) -> _Function:
@@ -73,7 +52,7 @@ def _choice_options(function: _Function) -> _Function:
         ),
         click.option(
             "--since",
-            type=_Moment(),
+            type=Moment(),
             metavar="WHEN",
             help="Only those put aside since this date (UTC unless it says otherwise), or 30m, 6h, 2d ago.",
         ),

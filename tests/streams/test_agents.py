@@ -39,10 +39,11 @@ from streams.narrative_series import NarrativeSeries
 from streams.ordering import PartitionMerge
 from streams.outlets import Output
 from streams.records import ClaimBatch, decode_claims, decode_dead_letter, encode_claims
-from streams.results import MergedNarrative, NarrativeRecord, decode_narrative
+from streams.results import MergedNarrative, NarrativeRecord, decode_match, decode_narrative
 from streams.settings import Settings, Watch, load_settings
 from streams.shard_state import Keeper
 from streams.topics import Topic
+from streams.watch_topic import StoredWatches
 from streams.worker_logs import RepeatFilter
 from streams.worker_state import WorkerState
 from tests.streams.chat_endpoint import KEY, MODEL, Reply, chat_endpoint
@@ -442,6 +443,7 @@ class NarrativesBench:
         self.state = WorkerState(metrics)
         series = NarrativeSeries(metrics, top=10)
         make_engine = EngineMaker(settings, embedder, LanguageDetector())
+        self.watchlist = make_engine.watchlist
 
         def make_shard() -> Shard:
             merge = PartitionMerge[Any](range(partitions), lateness_seconds=settings.lateness_seconds)
@@ -638,6 +640,50 @@ async def test_watches_of_a_desk_are_counted(settings: Settings) -> None:
     await bench.give(records_of([batch_of(0, VARIANTS[0]), batch_of(1, CHATTER[0])]))
     assert bench.metric("narrawatch_watch_matches_total", desk="default", watch="prices") == 1
     assert bench.metric("narrawatch_watch_matches_total", desk="default", watch="elsewhere") is None
+
+
+async def test_watches_that_come_later_apply_to_what_comes_after_them(settings: Settings) -> None:
+    bench = NarrativesBench(settings, [])
+    log = records_of([batch_of(n, text) for n, text in enumerate(texts(60))])
+    await bench.give(log[:30])
+    assert bench.outlet.values(Topic.WATCH_MATCHES) == []
+    prices = Watch(name="prices", phrases=("hides its real prices",))
+    bench.watchlist.update(StoredWatches({"prices": prices}))
+    await bench.agent.look_for(bench.watchlist.of)
+    await bench.give(log[30:])
+    matches = [decode_match(value) for value in bench.outlet.values(Topic.WATCH_MATCHES)]
+    assert matches
+    assert {(match.desk, match.watch) for match in matches} == {("default", "prices")}
+    assert all(int(match.comment_id.strip("c")) >= 30 for match in matches)
+    keys = {output.key for output in bench.outlet.outputs if output.topic is Topic.WATCH_MATCHES}
+    assert keys == {b"prices"}
+    count = len({(match.comment_id, match.n) for match in matches})
+    assert bench.metric("narrawatch_watch_matches_total", desk="default", watch="prices") == count
+    told = len(matches)
+    bench.watchlist.update(StoredWatches())
+    await bench.agent.look_for(bench.watchlist.of)
+    later = [
+        ClaimsRecord(n, batch_of(n, "").arrival_ms, encode_claims(batch_of(n, VARIANTS[n % 3])))
+        for n in range(60, 64)
+    ]
+    await bench.give(later)
+    again = [decode_match(value) for value in bench.outlet.values(Topic.WATCH_MATCHES)[told:]]
+    assert all(match.retroactive for match in again)
+    assert not {match.comment_id for match in again} & {f"c{n}" for n in range(60, 64)}
+
+
+async def test_matches_that_are_told_again_are_the_same_records(settings: Settings) -> None:
+    """A worker that takes over after a crash says the same of what it reads again."""
+    watches = (Watch(name="prices", phrases=("hides its real prices",)),)
+    settings = settings.model_copy(update={"watches": watches})
+    log = records_of([batch_of(n, text) for n, text in enumerate(texts(60))])
+    reference, heir = NarrativesBench(settings, log), NarrativesBench(settings, log)
+    await reference.give(log)
+    await heir.give(log[25:])
+    expected = reference.outlet.values(Topic.WATCH_MATCHES)
+    told = heir.outlet.values(Topic.WATCH_MATCHES)
+    assert told
+    assert set(told) <= set(expected)
 
 
 # -- refined labels ----------------------------------------------------------------------------------------

@@ -273,6 +273,7 @@ def test_doctor_asks_the_worker_that_has_the_port(tmp_path: Path) -> None:
         assert not found["good"]
         assert "is not ready: the model is not loaded yet; the broker has not answered yet" in str(found)
         health.enter(Phase.RUNNING)
+        health.model("a model")
         health.broker_answered(time.monotonic())
         assert port()["good"]
 

@@ -7,11 +7,13 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from models.outcome import EventType
+from models.readings import WINDOWS, Reading, WindowReading
 from streams.errors import BrokerError, RejectReason
 from streams.metric_specs import LABEL_BOUNDS, METRICS, MetricSpec
-from streams.metrics import MAX_DESKS, OTHER_DESK, Metrics
+from streams.metrics import CAMPAIGN, MAX_DESKS, MAX_SOURCES, OTHER, OTHER_DESK, Metrics
 from streams.metrics_server import MetricsServer, new_registry
-from streams.narrative_series import NarrativeSeries, NarrativeStats, clean_label
+from streams.narrative_series import NarrativeSeries, NarrativeStats, WatchSeries, clean_label
 
 # Prometheus: base units, plural, no kind or unit twice; `promtool check metrics` looks for the same.
 NAME = re.compile(r"narrawatch_[a-z]+(_[a-z]+)*")
@@ -88,7 +90,8 @@ def test_what_happens_is_counted(registry: CollectorRegistry) -> None:
     assert samples(registry, "narrawatch_embed_batch_texts_sum") == {(): 64}
     assert samples(registry, "narrawatch_queue_claims") == {(): 5}
     assert samples(registry, "narrawatch_narratives") == {("fr", "emerged"): 2, ("fr", "faded"): 0}
-    assert samples(registry, "narrawatch_events_total") == {("fr", "emerged"): 1}
+    events = samples(registry, "narrawatch_events_total")
+    assert events == {("fr", kind): float(kind == "emerged") for kind in (*EventType, CAMPAIGN)}
     assert samples(registry, "narrawatch_watch_matches_total") == {("fr", "rachat"): 1}
     assert samples(registry, "narrawatch_comment_to_metric_seconds_sum") == {(): 0}
     assert samples(registry, "narrawatch_build_info") == {("0.1.0",): 1}
@@ -120,17 +123,19 @@ def test_desks_without_end_do_not_make_series_without_end(registry: CollectorReg
 
 
 def stats(narrative_id: str, supporting: int, label: str = "label", rebutting: int = 0) -> NarrativeStats:
-    return NarrativeStats(narrative_id, label, "fr", "organic", supporting, rebutting)
+    return NarrativeStats(narrative_id, label, "fr", "organic", supporting, rebutting, 3, 2, 1, 10.0, 20.0)
 
 
 def test_only_the_most_mentioned_narratives_are_shown(registry: CollectorRegistry) -> None:
     series = NarrativeSeries(Metrics(registry), top=2)
-    series.show("fr", [stats("n1", 5), stats("n2", 1, rebutting=9), stats("n3", 5)])
+    series.show("fr", [stats("n1", 5), stats("n2", 1, rebutting=5)._replace(unjudged=4), stats("n3", 5)])
     assert samples(registry, "narrawatch_narrative_mentions") == {
         ("fr", "n1", "supports"): 5,
         ("fr", "n1", "rebuts"): 0,
+        ("fr", "n1", "unjudged"): 0,
         ("fr", "n2", "supports"): 1,
-        ("fr", "n2", "rebuts"): 9,
+        ("fr", "n2", "rebuts"): 5,
+        ("fr", "n2", "unjudged"): 4,
     }
     series.show("fr", [stats("n1", 5), stats("n3", 6)])  # n2 faded
     shown = {key[1] for key in samples(registry, "narrawatch_narrative_mentions")}
@@ -147,15 +152,79 @@ def test_a_refined_label_replaces_the_old_one(registry: CollectorRegistry) -> No
     series.show("en", [stats("n1", 2)])
     series.retire_desk("fr")
     series.retire_desk("never shown")
-    assert [key[0] for key in samples(registry, "narrawatch_narrative_mentions")] == ["en", "en"]
+    assert [key[0] for key in samples(registry, "narrawatch_narrative_mentions")] == ["en"] * 3
 
 
-def test_series_stay_bounded_over_a_long_stream(registry: CollectorRegistry) -> None:
+def reading(surprise: float) -> Reading:
+    windows = tuple(WindowReading(name, 7, 0.5, surprise) for name in WINDOWS)
+    return Reading(surprise, windows)
+
+
+def test_a_hundred_thousand_narratives_leave_no_more_series_than_are_shown(
+    registry: CollectorRegistry,
+) -> None:
     series = NarrativeSeries(Metrics(registry), top=10)
-    for step in range(200):
-        series.show("fr", [stats(f"n{step + n}", n, f"label {step}") for n in range(30)])
-    assert len(samples(registry, "narrawatch_narrative_mentions")) == 20
-    assert len(samples(registry, "narrawatch_narrative_info")) == 10
+    for step in range(3_400):
+        living = [stats(f"n{step * 30 + n}", n, f"label {step}") for n in range(30)]
+        series.show("fr", living)
+        series.read("fr", {one.narrative_id: reading(step) for one in living})
+        if step % 850 == 0:
+            assert len(samples(registry, "narrawatch_narrative_info")) == 10
+    of_one = {"narrawatch_narrative_mentions": 3, "narrawatch_narrative_observed_mentions": len(WINDOWS)}
+    of_one["narrawatch_narrative_expected_mentions"] = len(WINDOWS)
+    for spec in METRICS:
+        if "narrative_id" in spec.labels:
+            assert len(samples(registry, spec.name)) == 10 * of_one.get(spec.name, 1), spec.name
+    series.retire_desk("fr")
+    left = [
+        sample for spec in METRICS if "narrative_id" in spec.labels for sample in samples(registry, spec.name)
+    ]
+    assert left == []
+
+
+def test_a_reading_is_shown_of_narratives_that_have_series(registry: CollectorRegistry) -> None:
+    series = NarrativeSeries(Metrics(registry), top=1)
+    series.show("fr", [stats("n1", 5), stats("n2", 1)])
+    series.read("fr", {"n1": reading(4.5), "n2": reading(9.0)})
+    assert samples(registry, "narrawatch_narrative_surprise_decades") == {("fr", "n1"): 4.5}
+    assert samples(registry, "narrawatch_narrative_observed_mentions") == {
+        ("fr", "n1", name): 7 for name in ("15m", "1h", "6h", "24h")
+    }
+    assert samples(registry, "narrawatch_narrative_expected_mentions")["fr", "n1", "1h"] == 0.5
+    assert samples(registry, "narrawatch_narrative_authors") == {("fr", "n1"): 3}
+    assert samples(registry, "narrawatch_narrative_threads") == {("fr", "n1"): 2}
+    assert samples(registry, "narrawatch_narrative_copies") == {("fr", "n1"): 1}
+    assert samples(registry, "narrawatch_narrative_emerged_timestamp_seconds") == {("fr", "n1"): 10}
+    assert samples(registry, "narrawatch_narrative_last_seen_timestamp_seconds") == {("fr", "n1"): 20}
+
+
+def test_watches_that_are_gone_leave_no_series(registry: CollectorRegistry) -> None:
+    series = WatchSeries(Metrics(registry))
+    series.read("fr", {"rachat": reading(2.0), "fuite": reading(0.0)})
+    assert samples(registry, "narrawatch_watch_matches_total") == {("fr", "rachat"): 0, ("fr", "fuite"): 0}
+    series.read("fr", {"rachat": reading(3.0)})
+    assert samples(registry, "narrawatch_watch_surprise_decades") == {("fr", "rachat"): 3.0}
+    assert len(samples(registry, "narrawatch_watch_observed_matches")) == len(WINDOWS)
+    series.retire_desk("fr")
+    for name in ("surprise_decades", "observed_matches", "expected_matches"):
+        assert samples(registry, f"narrawatch_watch_{name}") == {}
+
+
+def test_mentions_are_counted_by_a_bounded_set_of_sources_and_languages(registry: CollectorRegistry) -> None:
+    metrics = Metrics(registry)
+    for n in range(MAX_SOURCES + 5):
+        metrics.mention("fr", language="de", source=f"s{n}", stance="supports")
+        metrics.source_heard("fr", f"s{n}", 100.0 + n)
+    metrics.mention("fr", language="en", source="s0", stance="unjudged")
+    mentions = samples(registry, "narrawatch_mentions_total")
+    assert len(mentions) == MAX_SOURCES + 2
+    assert mentions["fr", OTHER, OTHER, "supports"] == 5
+    assert mentions["fr", "en", "s0", "unjudged"] == 1
+    heard = samples(registry, "narrawatch_source_last_comment_timestamp_seconds")
+    assert len(heard) == MAX_SOURCES + 1
+    assert heard["fr", "s3"] == 103.0
+    metrics.forget_desk("fr")
+    assert samples(registry, "narrawatch_source_last_comment_timestamp_seconds") == {}
 
 
 def test_label_text_is_one_short_visible_line() -> None:
@@ -178,7 +247,7 @@ def test_metrics_are_served_on_loopback() -> None:
     assert {spec.name.removesuffix("_total") for spec in METRICS} <= names
     assert "process_resident_memory_bytes" in names
     assert not any(name.endswith("_created") for name in names)
-    assert generate_latest(registry).decode().count("narrawatch_events_total{") == 1
+    assert generate_latest(registry).decode().count("narrawatch_events_total{") == len(EventType) + 2
 
 
 def test_a_port_in_use_is_one_line_and_is_free_after_closing() -> None:

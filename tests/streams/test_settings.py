@@ -1,5 +1,7 @@
+import re
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -7,6 +9,7 @@ from streams.author_key import AUTHOR_KEY_FILE, resolve_author_key
 from streams.connection import client_options, producer_options
 from streams.errors import SettingsError
 from streams.faust_options import faust_options
+from streams.logs import secret_values
 from streams.settings import ENV_PREFIX, Settings, load_settings
 
 
@@ -64,6 +67,14 @@ def test_settings_alone_ignore_the_environment(monkeypatch: pytest.MonkeyPatch) 
         ({"kafka_ssl_cafile": "/no/such/file.pem"}, ("kafka_ssl_cafile", "existing PEM file")),
         ({"kafka_security_protocol": "SASL_SSL"}, ("kafka_sasl_username", "kafka_sasl_password")),
         ({"watches": [{"name": "a", "phrases": ["x y"]}] * 2}, ("watches", "same name")),
+        (
+            {"watches": [{"name": "a", "phrases": ["x y"], "threshold_per_hour": 0}]},
+            ("watches[0].threshold_per_hour", "1 to 1000000 matches"),
+        ),
+        (
+            {"watches": [{"name": "a", "phrases": ["x y"], "surprise": 0}]},
+            ("watches[0].surprise", "decades"),
+        ),
     ],
 )
 def test_a_bad_value_is_refused_with_its_name_and_what_is_allowed(
@@ -100,6 +111,7 @@ def test_watches_come_from_file_and_environment(tmp_path: Path, monkeypatch: pyt
     config = write(tmp_path, "[[watches]]\nname = 'rachat'\nphrases = ['rachat déguisé']\ndesk = 'fr'\n")
     (watch,) = load_settings(config).watches
     assert (watch.name, watch.phrases, watch.desk) == ("rachat", ("rachat déguisé",), "fr")
+    assert (watch.threshold_per_hour, watch.surprise, watch.similarity) == (None, None, None)
     monkeypatch.setenv("NARRAWATCH_WATCHES", '[{"name": "other", "phrases": ["a claim"]}]')
     assert load_settings(config).watches[0].name == "other"
     monkeypatch.setenv("NARRAWATCH_WATCHES", "[")
@@ -175,3 +187,52 @@ def test_a_certificate_that_cannot_be_loaded_is_one_line(tmp_path: Path) -> None
     settings = load_settings(kafka_security_protocol="SSL", kafka_ssl_cafile=rubbish)
     with pytest.raises(SettingsError, match="kafka_ssl_"):
         client_options(settings)
+
+
+@pytest.mark.parametrize(
+    ("receiver", "expected"),
+    [
+        ({"url": "https://hooks.example.org/PATH-IS-SECRET"}, "notify[0].name is missing"),
+        ({"name": "a", "url": "hooks.example.org/PATH-IS-SECRET"}, "notify[0].url"),
+        ({"name": "a", "url": "ftp://hooks.example.org/PATH-IS-SECRET"}, "notify[0].url"),
+        ({"name": "a", "url": "https://x.example", "secret": "PATH-IS-SECRET"}, "notify[0].secret"),
+        ({"name": "a", "url": "https://x.example", "format": "teams"}, "json, slack or mattermost"),
+        ({"name": "a", "url": "https://x.example", "formats": "json"}, "did you mean format?"),
+        ("https://hooks.example.org/PATH-IS-SECRET", "notify[0]"),
+    ],
+)
+def test_a_bad_receiver_is_refused_without_its_secrets(receiver: object, expected: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_settings(notify=[receiver])
+    assert expected in str(caught.value)
+    assert "PATH-IS-SECRET" not in str(caught.value)
+
+
+def test_receivers_come_from_a_file_and_their_secrets_are_known_as_such(tmp_path: Path) -> None:
+    config = write(
+        tmp_path,
+        "[[notify]]\nname = 'newsroom'\nurl = 'https://hooks.example.org/PATH-IS-SECRET'\nformat = 'slack'\n"
+        "secret = 'what signs the messages'\ndesks = ['fr']\n",
+    )
+    settings = load_settings(config)
+    (receiver,) = settings.notify
+    assert (receiver.format, receiver.desks, receiver.min_severity) == ("slack", ("fr",), "info")
+    assert "PATH-IS-SECRET" not in repr(settings)
+    assert {"https://hooks.example.org/PATH-IS-SECRET", "what signs the messages"} <= set(
+        secret_values(settings)
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"notify": [{"name": "a", "url": "https://x.example"}] * 2}, "two receivers have the same name"),
+        ({"notify_listen_host": "192.0.2.1"}, "needs notify_listen_token"),
+        ({"notify_listen_token": "short"}, "at least 16 characters"),
+        ({"web_url": "ftp://x.example"}, "web_url"),
+        ({"alert_runbook_url": "run book"}, "an address or a path"),
+    ],
+)
+def test_settings_of_alerts_and_notifications_are_checked(values: dict[str, Any], expected: str) -> None:
+    with pytest.raises(SettingsError, match=re.escape(expected)):
+        load_settings(**values)

@@ -90,7 +90,11 @@ def test_another_number_of_partitions_is_said_not_changed(
 
 def test_narratives_keep_their_last_state_and_authors_do_not_stay() -> None:
     retention = {spec.topic: spec.retention_days for spec in TOPICS}
-    assert {topic for topic, days in retention.items() if days is None} == {Topic.NARRATIVES, Topic.STATE}
+    assert {topic for topic, days in retention.items() if days is None} == {
+        Topic.NARRATIVES,
+        Topic.STATE,
+        Topic.WATCHES,
+    }
     assert retention[Topic.COMMENTS] == 7
 
 

@@ -17,6 +17,11 @@ class OffsetAndMetadata(NamedTuple):
     metadata: str = ...
     leader_epoch: int = ...
 
+class OffsetAndTimestamp(NamedTuple):
+    offset: int
+    timestamp: int
+    leader_epoch: int | None = ...
+
 class KafkaProducer:
     config: dict[str, Any]
     def __init__(self, **configs: Any) -> None: ...
@@ -43,6 +48,9 @@ class KafkaConsumer:
     def commit(self, offsets: Mapping[TopicPartition, OffsetAndMetadata] | None = None) -> None: ...
     def committed(self, partition: TopicPartition) -> int | None: ...
     def end_offsets(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]: ...
+    def offsets_for_times(
+        self, timestamps: Mapping[TopicPartition, int]
+    ) -> dict[TopicPartition, OffsetAndTimestamp | None]: ...
     def partitions_for_topic(self, topic: str) -> set[int] | None: ...
     def poll(
         self, timeout_ms: float = 0, max_records: int | None = None
@@ -71,6 +79,7 @@ class DescribedPartition(TypedDict):
 class DescribedTopic(TypedDict):
     error_code: int
     name: str
+    topic_id: str
     is_internal: bool
     partitions: list[DescribedPartition]
 

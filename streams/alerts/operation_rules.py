@@ -1,0 +1,145 @@
+"""What those who run narrawatch are told: what keeps it from doing its work."""
+
+from streams.alerts.rule_types import Alert
+from streams.settings_fields import Settings
+
+__all__ = ["operation_rules"]
+
+_JOB = 'job="narrawatch"'
+# A restart, with the model to be loaded and the state to be read again, is no outage.
+_RESTART_SECONDS = 300
+_LASTING_SECONDS = 600
+_SCRAPES_SECONDS = 120
+_SILENT_NEWS = 8  # times the threshold, two days by default
+
+
+def operation_rules(settings: Settings) -> list[Alert]:
+    """The operator's alerts."""
+    return [*_workers(), *_flow(settings), *_input(settings), *_embedding(settings), *_notifications()]
+
+
+def _workers() -> list[Alert]:
+    return [
+        Alert(
+            name="WorkerDown",
+            expr=f"up{{{_JOB}}} == 0",
+            for_seconds=_SCRAPES_SECONDS,
+            severity="critical",
+            summary="The worker at {{ $labels.instance }} does not answer",
+            description="Prometheus cannot read its metrics. Its partitions go to the other workers, if there"
+            " are any; what it watched is not lost.",
+        ),
+        Alert(
+            name="NoWorkers",
+            expr=f"absent(up{{{_JOB}}})",
+            for_seconds=_SCRAPES_SECONDS,
+            severity="critical",
+            summary="No worker is known to Prometheus",
+            description="There is no target of the job narrawatch: nobody reads comments, or nobody would"
+            " notice.",
+        ),
+        Alert(
+            name="WorkerNotReady",
+            expr=f"narrawatch_worker_ready{{{_JOB}}} == 0",
+            for_seconds=_RESTART_SECONDS,
+            severity="warning",
+            summary="The worker at {{ $labels.instance }} is not ready",
+            description="A comment that arrives now would not be dealt with."
+            " Its page /ready gives the reasons.",
+        ),
+    ]
+
+
+def _flow(settings: Settings) -> list[Alert]:
+    return [
+        Alert(
+            name="ConsumerLagHigh",
+            expr=f"topic:narrawatch_consumer_lag_records:sum > {settings.alert_lag_records}",
+            for_seconds=_LASTING_SECONDS,
+            severity="warning",
+            summary="{{ $value | humanize }} records wait in {{ $labels.topic }}",
+            description="Comments come in faster than they are read: narratives are noticed late.",
+        ),
+        Alert(
+            name="CommentsLate",
+            expr="instance:narrawatch_comment_to_metric_seconds:p95_rate10m"
+            f" > {settings.alert_delay_seconds:g}",
+            for_seconds=_LASTING_SECONDS,
+            severity="warning",
+            summary="Comments take {{ $value | humanizeDuration }} to show at {{ $labels.instance }}",
+            description="So long it takes from a comment's arrival at the broker to the metrics for one in"
+            " twenty.",
+        ),
+    ]
+
+
+def _input(settings: Settings) -> list[Alert]:
+    rejected = "reason:narrawatch_comments_rejected:increase15m"
+    silent = "time() - max by (desk, source) (narrawatch_source_last_comment_timestamp_seconds)"
+    return [
+        Alert(
+            name="DeadLetters",
+            expr=f'{rejected}{{reason!="failed"}} > {settings.alert_dead_letters}',
+            for_seconds=0,
+            severity="warning",
+            summary="{{ $value | humanize }} comments were put aside as {{ $labels.reason }}",
+            description="So many in a quarter of an hour: a source sends what cannot be read.",
+        ),
+        Alert(
+            name="ProcessingFailed",
+            expr=f'{rejected}{{reason="failed"}} > 0',
+            for_seconds=0,
+            severity="warning",
+            summary="Comments that could not be processed: {{ $value | humanize }}",
+            description="They are well formed, and a later step failed on them: a fault of narrawatch, the"
+            " model or the machine. They are kept as dead letters.",
+        ),
+        Alert(
+            name="StreamBroken",
+            expr="max by (instance) (narrawatch_broken_stream_ratio) > 0.25",
+            for_seconds=0,
+            severity="critical",
+            summary="Nearly everything that {{ $labels.instance }} reads is refused",
+            description="The worker is {{ $value | humanizePercentage }} of the way to stopping itself:"
+            " what arrives are not comments.",
+        ),
+        Alert(
+            name="SourceSilent",
+            # One that has been gone for long, such as a file that was read once, is no news any more.
+            expr=f"({silent} > {settings.alert_source_silent_seconds})"
+            f" < {_SILENT_NEWS * settings.alert_source_silent_seconds}",
+            for_seconds=_LASTING_SECONDS,
+            severity="warning",
+            summary="Nothing from {{ $labels.source }} for {{ $value | humanizeDuration }}",
+            description="The last comment of this source in {{ $labels.desk }} is older than is usual: it is"
+            " quiet there, or it is not being read.",
+        ),
+    ]
+
+
+def _embedding(settings: Settings) -> list[Alert]:
+    return [
+        Alert(
+            name="EmbeddingSlow",
+            expr=f"instance:narrawatch_embed_seconds:p95_rate10m > {settings.alert_embed_seconds:g}",
+            for_seconds=_LASTING_SECONDS,
+            severity="warning",
+            summary="Embedding a batch takes {{ $value | humanizeDuration }} at {{ $labels.instance }}",
+            description="So long it takes for one batch in twenty: the machine is busy with something else,"
+            " or too small.",
+        )
+    ]
+
+
+def _notifications() -> list[Alert]:
+    return [
+        Alert(
+            name="NotificationsFailing",
+            expr='sum by (receiver) (increase(narrawatch_notifications_total{outcome="given_up"}[15m])) > 0',
+            for_seconds=0,
+            severity="critical",
+            summary="{{ $labels.receiver }} is not being told",
+            description="Notifications that were given up in a quarter of an hour, after all attempts:"
+            " {{ $value | humanize }}. They are kept as dead letters.",
+        )
+    ]
