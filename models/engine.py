@@ -159,7 +159,6 @@ class Engine:
     @watches.setter
     def watches(self, watches: Sequence[Watch]) -> None:
         self._lookout = Lookout(watches)
-        self._spiking.keep_watches([watch.name for watch in watches])
 
     def narratives(self) -> list[NarrativeView]:
         """The narratives in hot state, by the time they emerged."""
