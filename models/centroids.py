@@ -16,6 +16,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from models.parts import Rest
 from models.representation import mirrored
 from models.sketch import Sketch, similarity
 
@@ -24,6 +25,7 @@ __all__ = ["CentroidState", "Centroids", "KeptSums"]
 _FIRST_CAPACITY = 64
 _EXACT_UP_TO = 256  # narratives: so many are compared without a sketch, as fast as with one
 _NONE = -1
+_LEAST_TRUST = 0.7  # in a sum of three claims or more, for what doubt is
 _NOTHING = np.zeros(0, dtype=np.float32)
 _NEVER = np.float32(-2.0)  # below any mean of inner products
 
@@ -199,28 +201,35 @@ class Centroids:
         return self._sketch
 
     def related(self, rows: NDArray[np.float32], threshold: float) -> list[int]:
-        """Uids, ascending, of narratives that some of the rows could join, and of all active ones."""
-        used = self._used
-        if not used:
+        """Uids, ascending, of narratives that some of the rows (n, dimensions) could join."""
+        if not self._slot_of or not len(rows):
             return []
-        wanted = self._active[:used].copy()
-        if len(rows):
-            idle = np.flatnonzero(~wanted)
-            means = self._sums[idle] / np.maximum(self._sizes[idle], 1.0)[:, None]
-            near = (means @ mirrored(rows).T).max(axis=1) >= threshold * self._idle_factor
-            wanted[idle[near]] = True
-        return sorted(self._uids[:used][wanted & (self._uids[:used] != _NONE)].tolist())
+        others = mirrored(rows)
+        slots = np.arange(self._used)
+        if len(self._slot_of) > self._exact_up_to:
+            slots = self._fresh_sketch().reaching(others, _LEAST_TRUST * threshold, used=self._used)
+        slots = slots[self._uids[slots] != _NONE]
+        means = self._sums[slots] / np.maximum(self._sizes[slots], 1.0)[:, None]
+        wanted = np.where(self._active[slots], np.float32(1.0), self._idle_factor) * np.float32(threshold)
+        near = (means @ others.T).max(axis=1, initial=_NEVER) >= wanted
+        return sorted(self._uids[slots[near]].tolist())
 
     def items(
-        self, uids: list[int], *, settled: bool = False
+        self, uids: list[int], rest: Rest | None = None
     ) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.bool_]]:
         """Sums (n, dimensions), sizes (n,) and whether active (n,) of some narratives.
 
-        settled: of the claims that have left the window only.
+        rest: what is settled and these claims are meant, not all.
         """
         slots = np.array([self._slot_of[uid] for uid in uids], dtype=np.intp)
-        sums, sizes = (self._settled_sums, self._settled_sizes) if settled else (self._sums, self._sizes)
-        return sums[slots], sizes[slots].astype(np.float64), self._active[slots]
+        if rest is None:
+            return self._sums[slots], self._sizes[slots].astype(np.float64), self._active[slots]
+        sums, sizes = self._settled_sums[slots], self._settled_sizes[slots]
+        item = {uid: number for number, uid in enumerate(uids)}
+        places = np.array([place for place, uid in enumerate(rest.owners) if uid in item], dtype=np.intp)
+        items = np.array([item[rest.owners[place]] for place in places], dtype=np.intp)
+        _add_up(sums, sizes, items, rest.rows, places)
+        return sums, sizes.astype(np.float64), self._active[slots]
 
     def is_settled(self, uid: int) -> bool:
         """Whether some claims of a narrative have left the window."""

@@ -306,27 +306,38 @@ class Engine:
         since_ms = now - self._reviewed_ms
         if since_ms >= self.parameters.review_minutes * _MINUTE_MS:
             return True
-        is_hasty = since_ms < self.parameters.review_seconds * _SECOND_MS and self._window_is_full()
-        share = _HASTY_SHARE if is_hasty else self.parameters.reviews_per_window
-        return self._unreviewed >= max(1, len(self._window) // share)
+        share = _HASTY_SHARE if self._is_hasty(now) else self.parameters.reviews_per_window
+        return self._unreviewed >= max(1, min(len(self._window), self.parameters.window_claims) // share)
+
+    def _is_hasty(self, now: int) -> bool:
+        """Whether claims come so fast that there is no time for every review."""
+        hasty = now - self._reviewed_ms < self.parameters.review_seconds * _SECOND_MS
+        return hasty and self._window_is_full()
 
     def _window_is_full(self) -> bool:
         return len(self._window) >= self.parameters.window_claims
 
     def _review(self, now: int, at: int) -> None:
         """Group what is held back with what is near, or everything anew, and act on the groups."""
+        fresh, is_hasty = self._unreviewed, self._is_hasty(now)
         self._unreviewed, self._reviewed_ms = 0, now
         if not len(self._window):
             return
         view = self._grouping.look(self._window, self._representation, self._context)
         if self._revision_is_due(now):
             self._unrevised, self._revised_ms = 0, now
-            decided = self._revised(view, now, at)
+            left = self._act(
+                view, self._revised(view, self._shallow(), now, at, stay=self.parameters.stay), now, at
+            )
         else:
-            decided = self._joined(view, now, at)
-        left = self._act(view, decided, now, at)
+            left = self._act(view, self._joined(view, now, at), now, at)
+        if not is_hasty:
+            for places in self._window.threads_due(self.parameters, self._context.sizes, fresh):
+                # Read as a whole, a thread knows better than what was decided when it was young.
+                decided = self._revised(view, places, now, at, stay=0.0)
+                left |= self._act(view, decided, now, at)
         self._relabel({*self._window.owners, *left} - {HELD_BACK})
-        self._slide(view)
+        self._slide(view, is_hasty=is_hasty)
 
     def _revision_is_due(self, now: int) -> bool:
         since_ms = now - self._revised_ms
@@ -336,10 +347,27 @@ class Engine:
         late = since_ms >= self.parameters.revise_minutes * _MINUTE_MS
         return bool(self._narratives) and (enough or late)
 
+    def _recent(self) -> list[int]:
+        """The places of the latest claims, whatever their thread."""
+        return list(range(max(0, len(self._window) - self.parameters.window_claims), len(self._window)))
+
+    def _shallow(self) -> list[int]:
+        """The places of the latest claims, but for threads of which more is kept (`Window.threads_due`)."""
+        recent = self._recent()
+        deep = {member.thread_key for member in self._window.members[: recent[0]]}
+        return [place for place in recent if self._window.members[place].thread_key not in deep]
+
+    def _near(self, view: View, places: list[int]) -> set[int]:
+        """The narratives of claims, and those that claims without one could join."""
+        owners = self._window.owners
+        held = [place for place in places if owners[place] == HELD_BACK]
+        return self._grouping.near(view, held, self._threshold()) | {owners[place] for place in places}
+
     def _joined(self, view: View, now: int, at: int) -> list[_Decision]:
         """Held-back claims that join narratives, or are a new one."""
-        held = self._window.held_back()
-        uids = self._grouping.near(view, held, self._threshold())
+        recent = self._recent()
+        held = [place for place in recent if self._window.owners[place] == HELD_BACK]
+        uids = sorted(self._near(view, recent) - {HELD_BACK})
         products, sizes = self._grouping.products(view, held, uids, self._context.worth)
         item = {place: number for number, place in enumerate(held)}
         decided = []
@@ -350,21 +378,22 @@ class Engine:
                 decided.append(_Decision(self._found(group.places, now, at), group.places, is_new=True))
         return decided
 
-    def _revised(self, view: View, now: int, at: int) -> list[_Decision]:
-        """Where each claim of the window belongs, whatever was decided before."""
-        places = list(range(len(self._window)))
-        near = self._grouping.near(view, self._window.held_back(), self._threshold())
-        uids = [uid for uid in near if self._centroids.is_settled(uid)]
-        products, sizes = self._grouping.products(view, places, uids, self._context.worth, settled=True)
-        before = list(self._window.owners)
-        drawn = self._grouping.drawn_together(products, sizes, [*before, *uids])
+    def _revised(self, view: View, places: list[int], now: int, at: int, *, stay: float) -> list[_Decision]:
+        """Where each of some claims of the window belongs, whatever was decided before."""
+        rest = self._grouping.rest_of(view, places, self._window.owners)
+        uids = self._grouping.with_rest(self._near(view, places) - {HELD_BACK}, rest)
+        products, sizes = self._grouping.products(view, places, uids, self._context.worth, rest=rest)
+        before = {place: self._window.owners[place] for place in places}
+        drawn = self._grouping.drawn_together(products, sizes, [*before.values(), *uids], stay)
         groups = self._grouping.groups(drawn, sizes, places, uids, self._threshold())
+        item = {place: number for number, place in enumerate(places)}
         decided = []
-        for group, living in zip(groups, homes(groups, dict(enumerate(before))), strict=True):
+        for group, living in zip(groups, homes(groups, before), strict=True):
             origin = main_owner(before[place] for place in group.places)
+            items = [item[place] for place in group.places]
             if living:
                 decided.append(_Decision(self._unite(living, at), group.places))
-            elif self._is_convincing(products, group.places, group.places, split=origin is not None):
+            elif self._is_convincing(products, items, group.places, split=origin is not None):
                 uid = self._found(group.places, now, at)
                 decided.append(_Decision(uid, group.places, is_new=True, out_of=origin))
             elif origin is None:
@@ -393,7 +422,7 @@ class Engine:
             for core in cores
         )
 
-    def _act(self, view: View, decided: list[_Decision], now: int, at: int) -> Iterable[int]:
+    def _act(self, view: View, decided: list[_Decision], now: int, at: int) -> set[int]:
         """Move claims to where they belong, and tell; returns the narratives that some have left."""
         left: dict[int, list[int]] = {}
         joined: list[tuple[_Decision, list[int]]] = []
@@ -416,16 +445,15 @@ class Engine:
                     self._assign(self._window.members[place].at_similarity(0.0), None)
             else:
                 self._join_retroactively(decision, moved, view, now, at)
-        return left
+        return set(left)
 
     def _take_out(self, uid: int, places: list[int]) -> None:
         """Withdraw the mentions of comments whose claims have left a narrative, unless others stayed."""
         narrative = self._narratives[uid]
         members = self._window.members
         stay: dict[int, list[Member]] = {}
-        for member, owner in zip(members, self._window.owners, strict=True):
-            if owner == uid:
-                stay.setdefault(member.key, []).append(member)
+        for member in self._window.members_of(uid):
+            stay.setdefault(member.key, []).append(member)
         gone: dict[int, list[Member]] = {}
         for place in places:
             gone.setdefault(members[place].key, []).append(members[place])
@@ -510,9 +538,8 @@ class Engine:
     def _tell_again(self, narrative: Narrative, comments: Mapping[int, str]) -> None:
         """Say that the mentions of these comments (keys and ids) stand."""
         known = {member.key: member for member in narrative.sample}
-        for member, owner in zip(self._window.members, self._window.owners, strict=True):
-            if owner == narrative.uid:
-                known.setdefault(member.key, member)
+        for member in self._window.members_of(narrative.uid):
+            known.setdefault(member.key, member)
         for key, comment_id in comments.items():
             if key in known:
                 mention = _mention(narrative.narrative_id, known[key], retroactive=True)
@@ -559,13 +586,11 @@ class Engine:
                 out_of=None if origin is None else origin.narrative_id,
             )
 
-    def _slide(self, view: View) -> None:
-        """Let the oldest comments go from a full window; claims of one comment go together."""
+    def _slide(self, view: View, *, is_hasty: bool) -> None:
+        """Let old comments go; claims of one comment go together."""
         members = self._window.members
-        over = max(0, len(members) - self.parameters.window_claims)
-        while 0 < over < len(members) and members[over].key == members[over - 1].key:
-            over += 1
-        for place in range(over):
+        over = self._window.over(self.parameters, by_thread=not is_hasty)
+        for place in over:
             owner, thread = self._window.owners[place], view.threads[place]
             self._context.settle(thread, view.rows[place])
             if owner != HELD_BACK:
@@ -573,8 +598,8 @@ class Engine:
                 self._parts.settle(thread, owner, view.plain[place], view.inside[place])
                 self._narratives[owner].settle(members[place])
                 self._unsaved[owner] = None
-        self._window.drop_oldest(over)
         if over:
+            self._window.drop(set(over))
             self._forget_founders()
             known = self._window.threads()
             self._context.keep_means(known)

@@ -1,6 +1,6 @@
 """What of the window, and of the narratives near it, is one: similarities of today, and average linkage."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +11,7 @@ from models.context import Context
 from models.linkage import average_linkage
 from models.narrative import HELD_BACK
 from models.parameters import Parameters
-from models.parts import Parts
+from models.parts import Parts, Rest
 from models.representation import Representation, mirrored
 from models.revision import Group
 from models.window import Window
@@ -53,10 +53,10 @@ class Grouping:
         self._centroids.refresh(view.rows, np.array(owners, dtype=np.int64))
         self._parts.refresh(view.threads, view.plain, view.inside, owners)
 
-    def near(self, view: View, held: list[int], threshold: float) -> list[int]:
-        """Uids, ascending, of the narratives that held-back claims could join, and of all in the window."""
+    def near(self, view: View, held: list[int], threshold: float) -> set[int]:
+        """Uids of the narratives that held-back claims could join."""
         near = self._centroids.related(view.rows[held], threshold)
-        return sorted({*near, *self._parts.uids({view.threads[place] for place in held})})
+        return {*near, *self._parts.uids({view.threads[place] for place in held})}
 
     def products(
         self,
@@ -65,13 +65,14 @@ class Grouping:
         uids: list[int],
         worth: Callable[[str], float],
         *,
-        settled: bool = False,
+        rest: Rest | None = None,
     ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
         """Similarities of n claims and m narratives, summed over pairs: (n + m, n + m); and sizes (n + m,).
 
-        worth: what two claims gain by sharing a thread; settled: of narratives, what left the window only.
+        worth: what two claims gain by sharing a thread; rest: see `rest_of`; of narratives, all is meant
+        without it.
         """
-        sums, sizes, active = self._centroids.items(uids, settled=settled)
+        sums, sizes, active = self._centroids.items(uids, rest)
         items = np.concatenate([view.rows[places], sums])
         products = items @ mirrored(items).T
         self._parts.correct(
@@ -81,7 +82,7 @@ class Grouping:
             view.inside[places],
             uids=uids,
             worth=worth,
-            settled=settled,
+            rest=rest,
         )
         idle = len(places) + np.flatnonzero(~active)
         for one in (products, products.T):  # an idle one is as far from all others, idle or not
@@ -89,14 +90,30 @@ class Grouping:
         products[np.ix_(idle, idle)] *= np.float32(self._parameters.idle_factor)
         return products, np.concatenate([np.ones(len(places)), sizes])
 
+    def rest_of(self, view: View, places: Iterable[int], owners: Sequence[int]) -> Rest:
+        """The claims at all other places that are of narratives. owners: of each place, or -1."""
+        apart = set(places)
+        others = [place for place, uid in enumerate(owners) if uid != HELD_BACK and place not in apart]
+        return Rest(
+            rows=view.rows[others],
+            inside=view.inside[others],
+            threads=[view.threads[place] for place in others],
+            owners=[owners[place] for place in others],
+        )
+
+    def with_rest(self, uids: Iterable[int], rest: Rest) -> list[int]:
+        """Those of some narratives, ascending, that have claims in the rest, or settled ones."""
+        owners = set(rest.owners)
+        return sorted(uid for uid in uids if uid in owners or self._centroids.is_settled(uid))
+
     def drawn_together(
-        self, products: NDArray[np.float32], sizes: NDArray[np.float64], owners: Sequence[int]
+        self, products: NDArray[np.float32], sizes: NDArray[np.float64], owners: Sequence[int], stay: float
     ) -> NDArray[np.float32]:
         """Products, and what items gain that are in one narrative already. owners: of each item, or -1."""
         drawn, of = products.copy(), np.array(owners)
         for uid in np.unique(of[of != HELD_BACK]):
             items = np.flatnonzero(of == uid)
-            drawn[np.ix_(items, items)] += self._parameters.stay * np.outer(sizes[items], sizes[items])
+            drawn[np.ix_(items, items)] += np.float32(stay) * np.outer(sizes[items], sizes[items])
         return drawn
 
     def groups(

@@ -43,6 +43,12 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
     # Recent claims that are clustered again and again, with today's means and term weights. Clustering is
     # quadratic in it: a review of 1,024 costs about 50 ms.
     window_claims: int = 1024
+    # Of each thread so many stay longer than that, while there is room: a revision of the thread alone groups
+    # them anew after every eighth. What a thread claims only shows when it is read as a whole.
+    thread_claims: int = 256
+    revisions_per_thread: int = 8
+    # So many claims are kept in all, some 6 KB each.
+    kept_claims: int = 6 * 1024
     # A review comes after every sixteenth of the window, or after two minutes of event time. In rapid traffic
     # it waits for ten seconds, or for half of the window: nobody reads an alert faster than that.
     reviews_per_window: int = 16

@@ -7,6 +7,7 @@ the centroids, a sum has a settled part and one that is made anew from the windo
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from models.sketch import similarity
 
-__all__ = ["Parts", "TableState"]
+__all__ = ["Parts", "Rest", "TableState"]
 
 _FIRST_CAPACITY = 64
 _NONE = -1
@@ -31,6 +32,20 @@ class TableState(msgspec.Struct, frozen=True):
     plain: bytes
     inside: bytes
     claims: list[float]
+
+
+class Rest(NamedTuple):
+    """Claims of the window, each of a narrative, that count to it beside what is settled."""
+
+    rows: Vectors  # (n, dimensions)
+    inside: Vectors  # (n, dense)
+    threads: Sequence[str]
+    owners: Sequence[int]
+
+    @property
+    def plain(self) -> Vectors:
+        """The dense part, as seen anywhere: (n, dense)."""
+        return self.rows[:, : self.inside.shape[1]]
 
 
 class _Sums:
@@ -61,6 +76,11 @@ class _Sums:
 
     def clear(self, slot: int) -> None:
         self.plain[slot], self.inside[slot], self.claims[slot] = 0.0, 0.0, 0.0
+
+    def copy(self) -> "_Sums":
+        twin = _Sums(0)
+        twin.plain, twin.inside, twin.claims = self.plain.copy(), self.inside.copy(), self.claims.copy()
+        return twin
 
     def take(self, other: "_Sums", slots: Slots) -> None:
         self.plain[slots], self.inside[slots] = other.plain[slots], other.inside[slots]
@@ -151,14 +171,14 @@ class Parts:
         *,
         uids: Sequence[int],
         worth: Callable[[str], float],
-        settled: bool,
+        rest: "Rest | None" = None,
     ) -> None:
         """Add to products (n + m, n + m) of n claims and m narratives what pairs of one thread gain.
 
-        threads: n keys; plain, inside: (n, dense); uids: m, whose settled part, or all, is meant; worth:
-        what a pair gains by sharing a thread.
+        threads: n keys; plain, inside: (n, dense); uids: m; worth: what a pair gains by sharing a thread;
+        rest: what of the narratives is meant, if not all.
         """
-        sums = self._settled if settled else self._all
+        sums = self._all if rest is None else self._sums_of(rest)
         places: dict[str, list[int]] = {}
         for place, thread in enumerate(threads):
             if thread:
@@ -180,6 +200,18 @@ class Parts:
             index = np.concatenate([np.array(claims, dtype=np.intp), items])
             gained = other @ other.T - one @ one.T + np.float32(worth(thread)) * np.outer(counts, counts)
             products[np.ix_(index, index)] += gained
+
+    def _sums_of(self, rest: "Rest") -> _Sums:
+        """What is settled, and the rest of the window."""
+        sums = self._settled.copy()
+        pairs = [
+            (place, self._slots[thread][uid])
+            for place, (thread, uid) in enumerate(zip(rest.threads, rest.owners, strict=True))
+            if thread
+        ]
+        places, slots = np.array(pairs, dtype=np.intp).reshape(-1, 2).T
+        sums.add_up(slots, rest.plain, rest.inside, places)
+        return sums
 
     def state(self) -> tuple[list[tuple[str, TableState]], list[tuple[str, TableState]]]:
         """Everything that changes, to be given to `load`: settled, and all."""

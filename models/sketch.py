@@ -106,6 +106,17 @@ class Sketch:
         self._tables.gains[slots] = 0.0
         return int(found[0]), float(found[1])
 
+    def reaching(self, rows: Floats, bar: float, *, used: int) -> Slots:
+        """The slots whose scaled rows may have a product of at least the bar with one of some rows.
+
+        rows: (n, dimensions), mirrored; n at least 1.
+        """
+        tables = self._tables
+        coarse = tables.coarse[:used] * tables.steps[:used, None]
+        folded = np.stack([self.folded(row)[:_WIDTH] for row in rows])
+        products = coarse @ folded.T + tables.own[:used] @ rows[:, -_OWN:].T
+        return np.flatnonzero(products.max(axis=1) + _COARSE_NOISE * tables.lengths[:used] >= bar)
+
     def folded(self, row: Floats) -> Floats:
         """The four sums of the quarters of one row, one after the other: (4 x 128,)."""
         sums: Floats = _folded(row, self._tables.targets, self._tables.signs)

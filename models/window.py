@@ -1,15 +1,19 @@
 """The window: the latest claims of a desk, each with the narrative it belongs to, if any.
 
-Claims in it are compared again at every review; a held-back claim that leaves it is forgotten.
+Claims in it are compared again at every review; a held-back claim that leaves it is forgotten. Where many
+threads are open at a time, the latest claims of each stay longer than the latest of all.
 """
 
-from collections.abc import Iterable, Set
+from collections import Counter
+from collections.abc import Iterable, Mapping, Set
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.context import ThreadSize, is_chatter
 from models.lexical import Terms, terms
 from models.narrative import HELD_BACK, Member
+from models.parameters import Parameters
 from models.representation import Representation
 from models.types import unpack_vectors
 
@@ -48,9 +52,51 @@ class Window:
         """The thread key of each claim."""
         return [member.thread_key for member in self.members]
 
-    def held_back(self) -> list[int]:
-        """The places of claims without narrative, oldest first."""
-        return [place for place, owner in enumerate(self.owners) if owner == HELD_BACK]
+    def members_of(self, uid: int) -> list[Member]:
+        """The claims of a narrative, oldest first."""
+        return [self.members[place] for place, owner in enumerate(self.owners) if owner == uid]
+
+    def threads_due(
+        self, parameters: Parameters, sizes: Mapping[str, ThreadSize], fresh: int
+    ) -> list[list[int]]:
+        """The claims of each thread that is to be revised on its own, by their places.
+
+        It is, when more is kept of it than the latest claims of all threads, and when another eighth of what
+        may be kept has come among the `fresh` latest claims. sizes: of threads, see `models.context`.
+        """
+        step = max(1, parameters.thread_claims // parameters.revisions_per_thread)
+        recent, new = len(self) - parameters.window_claims, len(self) - fresh
+        news = Counter(one.thread_key for one in self.members[new:] if not is_chatter(one.substance))
+        due = {thread for thread, count in news.items() if thread and sizes[thread].claims % step < count}
+        places: dict[str, list[int]] = {}
+        for place, thread in enumerate(self.threads() if due else ()):
+            if thread in due:
+                places.setdefault(thread, []).append(place)
+        return [own for own in places.values() if own[0] < recent]
+
+    def over(self, parameters: Parameters, *, by_thread: bool) -> list[int]:
+        """The places of claims that are to go: neither among the latest of all, nor, by thread, of theirs.
+
+        Claims of one comment go together.
+        """
+        free = max(0, len(self) - parameters.window_claims)
+        while 0 < free < len(self) and self.members[free].key == self.members[free - 1].key:
+            free += 1
+        if not by_thread:
+            return list(range(free))
+        room = parameters.kept_claims - (len(self) - free)
+        kept = Counter(member.thread_key for member in self.members[free:])
+        over, stays = [], set()
+        for place in reversed(range(free)):
+            member = self.members[place]
+            kept[member.thread_key] += 1
+            fits = member.thread and kept[member.thread_key] <= parameters.thread_claims and room > 0
+            if fits or member.key in stays:
+                stays.add(member.key)
+                room -= 1
+            else:
+                over.append(place)
+        return over[::-1]
 
     def hand_over(self, gone: int, keep: int) -> None:
         """Give all claims of one owner to another."""

@@ -57,7 +57,9 @@ def _spiking(settings: Settings, link: str) -> Alert:
         for_seconds=settings.alert_for_seconds,
         severity="warning",
         summary="Spiking in {{ $labels.desk }}: {{ $labels.label }}",
-        description=f"{_window('1h')} in an hour, {_window('24h')} in a day; the surprise is"
+        # Of a day nothing can be expected of what is younger than that.
+        description=f"{_window('observed', '1h')} mentions in an hour ({_window('expected', '1h', '%.1f')}"
+        f" expected), {_window('observed', '24h')} in a day; the surprise is"
         f' {{{{ $value | printf "%.1f" }}}} decades. {_AUTHORS} authors in {_THREADS} threads so far.',
         link=link,
         dropped=_DROPPED,
@@ -88,14 +90,5 @@ def _told(condition: str, kind: str = "") -> str:
     return f"{condition} * on (desk, narrative_id) group_left (label, language, kind) {info}"
 
 
-def _window(window: str) -> str:
-    observed, expected = (
-        figure(
-            f"narrawatch_narrative_{name}_mentions",
-            _BY,
-            and_where=f'window="{window}"',
-            form=form,
-        )
-        for name, form in (("observed", "%.0f"), ("expected", "%.1f"))
-    )
-    return f"{observed} mentions ({expected} expected)"
+def _window(name: str, window: str, form: str = "%.0f") -> str:
+    return figure(f"narrawatch_narrative_{name}_mentions", _BY, and_where=f'window="{window}"', form=form)

@@ -20,7 +20,8 @@ def alerts() -> None:
 
 @alerts.command(
     epilog="\b\nExamples:\n  narrawatch alerts render\n"
-    "  narrawatch alerts render --config narrawatch.toml --out rules"
+    "  narrawatch alerts render --config narrawatch.toml --out rules\n"
+    "  narrawatch alerts render --stored-watches --kafka 127.0.0.1:9092 --out rules"
 )
 @click.option(
     "--out",

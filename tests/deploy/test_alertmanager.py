@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from streams.alerts.render import alert_names, rule_documents
+from streams.notify.bridge import PATH
 from streams.settings_fields import Settings
 from tests.programs import checked, require_programs
 
@@ -83,3 +84,27 @@ def test_secrets_are_in_files() -> None:
     text = CONFIG.read_text(encoding="utf-8")
     assert "password:" not in text
     assert "smtp_auth_password_file: secrets/" in text
+
+
+def test_addresses_are_those_that_settings_have_by_default() -> None:
+    settings = Settings()
+    prometheus = yaml.safe_load((FOLDER.parent / "prometheus" / "prometheus.yml").read_text(encoding="utf-8"))
+    targets = {
+        job["job_name"]: [target for one in job["static_configs"] for target in one["targets"]]
+        for job in prometheus["scrape_configs"]
+    }
+    assert targets["narrawatch"] == [f"{settings.metrics_host}:{settings.metrics_port}"]
+    assert targets["narrawatch-notify"] == [f"{settings.metrics_host}:{settings.notify_metrics_port}"]
+    bridge = f"http://{settings.notify_listen_host}:{settings.notify_listen_port}{PATH}"
+    webhooks = [
+        webhook["url"]
+        for receiver in configuration()["receivers"]
+        for webhook in receiver.get("webhook_configs", ())
+    ]
+    assert set(webhooks) == {bridge}
+
+
+def test_nothing_is_remembered_for_a_shorter_time_than_it_is_not_to_be_repeated() -> None:
+    """Alertmanager forgets what it has told after 120 hours, unless it is started with another figure."""
+    for route in configuration()["route"]["routes"]:
+        assert int(route.get("repeat_interval", "12h").removesuffix("h")) <= 120

@@ -4,14 +4,15 @@ Alertmanager runs with the configuration that is committed, but for its addresse
 """
 
 import json
+import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import yaml
@@ -23,15 +24,59 @@ from streams.settings import Settings, load_settings
 from streams.topics import create_topics
 from tests.integration.live import ROOT, Line, Worker, environment_of, send, wait_until_done
 from tests.programs import require_programs
-from tests.streams.webhook_receiver import Answer, Got, Hook, webhook_receiver
+from tests.streams.webhook_receiver import Answer, Hook, webhook_receiver
 
 pytestmark = pytest.mark.integration
 
 SAMPLE = ROOT / "streams" / "samples" / "comments.jsonl"
 BACKGROUND = 150  # comments of the sample
+TALK = 30  # the next ones
 PATIENCE_SECONDS = 60.0
 GROUP_SECONDS = 2
-CLAIM = "The ministry has hidden the accounts of the national cloud since June"
+COPY = "The ministry has hidden the accounts of the national cloud since June"
+
+
+class Claim(NamedTuple):
+    name: str
+    core: Sequence[str]  # what its authors have in common, in several wordings
+
+
+BRIDGE = Claim(
+    "bridge",
+    (
+        "harbour bridge nine euros toll from March",
+        "the bridge over the harbour a toll of nine euros as of March",
+        "crossing the harbour bridge toll, nine euros, starting in March",
+        "that harbour bridge nine euros toll from March",
+    ),
+)
+LIBRARY = Claim(
+    "library",
+    (
+        "the central library sells its rare maps to a private collector",
+        "a private collector gets the rare maps of the central library",
+        "rare maps leave the central library for a private collector",
+    ),
+)
+OPENINGS = (
+    "My neighbour at the town hall swears it is settled:",
+    "Nobody asked the islanders and yet",
+    "I pay taxes already, and now",
+    "They will deny it until spring, but",
+    "Read the budget annex on page forty:",
+    "Somebody must be delighted,",
+    "So much for the election promises,",
+    "For the nurses who commute every night",
+)
+ENDINGS = (
+    "and no discount for residents",
+    "which buys nothing but paint",
+    "says whoever signed the contract",
+    "as if diesel were free",
+    "with cameras on both ends",
+    "so I am moving away",
+    "while the mayor takes a helicopter",
+)
 CONFIG = """
 notify_allow_private = true
 notify_listen_port = 0
@@ -42,16 +87,50 @@ url = "{url}"
 """
 
 
-def background() -> list[Line]:
-    """The first comments of the sample, as if the last of them was ten minutes old."""
+def comment(number: str, thread: str, author: str, at: datetime, text: str) -> dict[str, Any]:
+    return {
+        "id": number,
+        "source": "Passerelle",
+        "thread": thread,
+        "author": author,
+        "created_at": at.isoformat(),
+        "text": text,
+    }
+
+
+def in_own_words(claim: Claim, number: int, at: datetime) -> dict[str, Any]:
+    """The claim as its author number so many puts it."""
+    text = f"{OPENINGS[number % 8]} {claim.core[number % len(claim.core)]} {ENDINGS[number % 7]}."
+    place = f"{claim.name}-{number}"
+    return comment(place, f"{claim.name}-thread-{number % 4}", f"{claim.name}-reader-{number}", at, text)
+
+
+def background(now: datetime) -> list[dict[str, Any]]:
+    """The sample, as if it ended twenty minutes ago, and a claim that is known already."""
     comments = [json.loads(line) for line in SAMPLE.read_bytes().splitlines()[:BACKGROUND]]
-    last = datetime.fromisoformat(comments[-1]["created_at"])
-    shift = datetime.now(UTC) - timedelta(minutes=10) - last
-    lines = []
-    for comment in comments:
-        at = datetime.fromisoformat(comment["created_at"]) + shift
-        lines.append(Line(None, json.dumps(comment | {"created_at": at.isoformat()}).encode()))
-    return lines
+    shift = now - timedelta(minutes=20) - datetime.fromisoformat(comments[-1]["created_at"])
+    for one in comments:
+        one["created_at"] = (datetime.fromisoformat(one["created_at"]) + shift).isoformat()
+    known = [in_own_words(BRIDGE, number, now - timedelta(hours=20 - 4 * number)) for number in range(5)]
+    return sorted(comments + known, key=lambda one: datetime.fromisoformat(one["created_at"]))
+
+
+def news(now: datetime) -> list[dict[str, Any]]:
+    """A claim that nobody made before, one that many make now, and one that is pasted."""
+    ago = [now - timedelta(seconds=10 * (40 - step)) for step in range(40)]
+    new = [in_own_words(LIBRARY, number, ago[number]) for number in range(4)]
+    burst = [in_own_words(BRIDGE, number, ago[number]) for number in range(5, 14)]
+    copies = [
+        comment(f"copy-{number}", f"thread-{number % 3}", f"account-{number}", ago[30 + number], COPY)
+        for number in range(6)
+    ]
+    # What is said meanwhile: claims that wait are looked at again when some more have come.
+    talk = [json.loads(line) for line in SAMPLE.read_bytes().splitlines()[BACKGROUND : BACKGROUND + TALK]]
+    return new + burst + copies + [one | {"created_at": now.isoformat()} for one in talk]
+
+
+def lines(comments: Sequence[dict[str, Any]]) -> list[Line]:
+    return [Line(None, json.dumps(one).encode()) for one in comments]
 
 
 def committed_alertmanager(bridge_url: str) -> dict[str, Any]:
@@ -112,7 +191,6 @@ def chain(tmp_path: Path) -> Iterator[tuple[Settings, Hook, Worker, Monitoring]]
             metrics_port=0,
             author_key="a key of authors for the tests",
             alert_for_seconds=1,
-            alert_emerged_seconds=20 * 86_400,
         )
         create_topics(settings)
         log = stack.enter_context((tmp_path / "worker.log").open("w"))
@@ -128,72 +206,60 @@ def chain(tmp_path: Path) -> Iterator[tuple[Settings, Hook, Worker, Monitoring]]
         yield settings, hook, worker, monitoring
 
 
-def campaign() -> list[Line]:
-    """One text by six accounts in three threads, within three minutes."""
-    now = datetime.now(UTC)
-    return [
-        Line(
-            None,
-            json.dumps(
-                {
-                    "id": f"copy-{number}",
-                    "source": "Passerelle",
-                    "thread": f"thread-{number % 3}",
-                    "author": f"account-{number}",
-                    "created_at": (now - timedelta(seconds=30 * (6 - number))).isoformat(),
-                    "text": CLAIM,
-                }
-            ).encode(),
-        )
-        for number in range(6)
-    ]
-
-
-def about(hook: Hook, claim: str) -> list[Got]:
-    """What was received, whatever was answered, of the narrative with this claim."""
-    return [got for got in list(hook.got) if claim in got.json["title"]]
+def about(hook: Hook, words: str) -> list[dict[str, Any]]:
+    """What was delivered of the narrative whose label has these words."""
+    return [got.json for got in list(hook.got)[1:] if words in got.json["title"].lower()]
 
 
 def test_what_happens_in_the_stream_becomes_one_notification_with_its_evidence(
     chain: tuple[Settings, Hook, Worker, Monitoring],
 ) -> None:
     settings, hook, _, monitoring = chain
-    send(settings, background())
-    wait_until_done(settings)
     begun = datetime.now(UTC)
-    send(settings, campaign())
+    send(settings, lines(background(begun)))
+    wait_until_done(settings)
+    send(settings, lines(news(begun)))
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while not about(hook, CLAIM):
+    while not all(about(hook, words) for words in ("library", "bridge", "ministry")):
         assert time.monotonic() < deadline, [alert["labels"] for alert in monitoring.alerts()]
         time.sleep(0.2)
     time.sleep(3 * GROUP_SECONDS)  # whoever would say it again would have done so
-    (got,) = about(hook, CLAIM)
-    said = got.json
-    narrative = said["narrative"]
-    assert said["type"] == "campaign"
-    assert said["severity"] == "warning"
-    assert said["desk"] == "tech"
-    assert said["title"] == f"Campaign in tech: {CLAIM}"
-    assert said["text"].startswith(
-        "6 of 6 mentions are copies of one text, by 6 authors in 3 threads. First seen "
+
+    (emerged,) = about(hook, "library")
+    assert (emerged["type"], emerged["severity"]) == ("emerged", "info")
+    # As many as there were when it was told: the others were on their way.
+    assert re.match(r"([34]) mentions by \1 authors in \1 threads so far; it emerged ", emerged["text"])
+
+    (spiking,) = about(hook, "bridge")
+    assert (spiking["type"], spiking["severity"]) == ("spiking", "warning")
+    assert re.match(
+        r"\d+ mentions in an hour \([01]\.\d expected\), \d+ in a day;"
+        r" the surprise is \d+\.\d decades\. \d+ authors in \d threads so far\. First seen ",
+        spiking["text"],
     )
-    assert said["link"] == f"http://127.0.0.1:8484/narratives/{narrative['narrative_id']}"
-    assert said["runbook_url"] == "deploy/runbook.md#campaigndetected"
-    assert {quote["text"] for quote in narrative["quotes"]} == {CLAIM}
-    assert {quote["source"] for quote in narrative["quotes"]} == {"Passerelle"}
-    assert (narrative["authors"], narrative["threads"], narrative["mentions"]) == (6, 3, 6)
+    narrative = spiking["narrative"]
+    assert narrative["authors"] >= 10
+    assert narrative["threads"] >= 4
+    assert narrative["languages"] == {"en": narrative["mentions"]}
     first_seen = datetime.fromisoformat(narrative["first_seen"])
-    assert timedelta(minutes=2) < begun - first_seen < timedelta(minutes=4)
-    # The background has its own narratives: each was told of once, though the first attempt was refused.
+    assert timedelta(hours=19.9) < begun - first_seen < timedelta(hours=20.1)
+    said = {one["text"] for one in background(begun) + news(begun)}
+    assert {quote["text"] for quote in narrative["quotes"]} <= said
+    assert len(narrative["quotes"]) >= 2
+    assert {quote["source"] for quote in narrative["quotes"]} == {"Passerelle"}
+    assert spiking["link"] == f"http://127.0.0.1:8484/narratives/{narrative['narrative_id']}"
+    assert spiking["runbook_url"] == "deploy/runbook.md#narrativespiking"
+
+    (campaign,) = about(hook, "ministry")
+    assert (campaign["type"], campaign["severity"]) == ("campaign", "warning")
+    assert re.match(
+        r"[4-6] of \d mentions are copies of one text, by \d authors in \d threads\. First seen ",
+        campaign["text"],
+    )
+    assert COPY in {quote["text"] for quote in campaign["narrative"]["quotes"]}
+
+    # The first attempt was refused: that one came again, and nothing came twice.
     refused, *others = hook.got
     told = [one.headers["Idempotency-Key"] for one in others]
     assert refused.headers["Idempotency-Key"] in told
     assert len(told) == len(set(told))
-    firing = {
-        (alert["labels"]["alertname"], alert["labels"]["narrative_id"])
-        for alert in monitoring.alerts()
-        if alert["state"] == "firing" and "narrative_id" in alert["labels"]
-    }
-    assert ("CampaignDetected", narrative["narrative_id"]) in firing
-    assert ("NarrativeEmerged", narrative["narrative_id"]) not in firing
-    assert {one.json["group"].removeprefix("tech/") for one in others} >= {which for _, which in firing}

@@ -15,7 +15,7 @@ from models.lexical import LEXICAL_DIMENSIONS
 from models.narrative import HELD_BACK, Member, Narrative, member_of
 from models.outcome import EventType, Mention, Outcome
 from models.parameters import Parameters
-from models.parts import Parts
+from models.parts import Parts, Rest
 from models.revision import Group, homes, main_owner
 from models.snapshot import unpack_pieces
 from tests.models.claim_factory import CHATTER, DIMENSIONS, TAKEOVER, claims_of, original
@@ -193,7 +193,7 @@ def test_parts_correct_products_pair_by_pair(seed: int, settled: bool) -> None:
         inside[free],
         uids=uids,
         worth=worth.__getitem__,
-        settled=settled,
+        rest=Rest(plain[:0], inside[:0], [], []) if settled else None,
     )
     off = ~np.eye(len(items), dtype=bool)
     assert np.allclose(products[off], expected[off], atol=1e-3)

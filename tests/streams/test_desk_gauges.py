@@ -7,7 +7,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from models.engine import Engine
-from models.outcome import NarrativeView
+from models.overview import Overview
 from models.parameters import Parameters
 from models.readings import Readings
 from streams.desk_gauges import RENEW_SECONDS, DeskGauges
@@ -47,9 +47,9 @@ class OneDesk:
             for n, claims in enumerate(story(repeats=2))
         ]
 
-    def narratives(self, _desk: str) -> list[NarrativeView]:
+    def overview(self, _desk: str, top: int) -> Overview:
         self.looks += 1
-        return self.engine.narratives()
+        return self.engine.overview(top)
 
     def now_ms(self, _desk: str) -> int | None:
         return self.engine.now_ms
