@@ -319,7 +319,9 @@ class Engine:
 
     def _review(self, now: int, at: int) -> None:
         """Group what is held back with what is near, or everything anew, and act on the groups."""
-        fresh, is_hasty = self._unreviewed, self._is_hasty(now)
+        fresh = self._unreviewed
+        calm = 2 * self.parameters.window_claims // self.parameters.reviews_per_window
+        is_hasty = self._is_hasty(now) or fresh > calm
         self._unreviewed, self._reviewed_ms = 0, now
         if not len(self._window):
             return

@@ -159,9 +159,11 @@ def _put(slots: Slots, rows: Floats, into: _Tables) -> None:
         into.steps[slot] = _step(sums)
         whole = np.rint(sums / into.steps[slot]).astype(np.int8)
         into.coarse[slot], into.fine[slot] = whole[:_WIDTH], whole[_WIDTH:]
-        into.lengths[slot] = np.sqrt(np.sum(sums[:_WIDTH] * sums[:_WIDTH]))
+        total = np.sum(sums[:_WIDTH] * sums[:_WIDTH])
         for column in range(_OWN):
             into.own[slot, column] = rows[slot, column - _OWN] * into.scale[slot]
+            total += into.own[slot, column] * into.own[slot, column]
+        into.lengths[slot] = np.sqrt(total)
 
 
 @njit(cache=True)
