@@ -67,15 +67,19 @@ class Centroids:
         self._stale: set[int] = set()  # slots that have changed since they were put into the sketch
         self._next_uid = 0
         self._used = 0  # slots below this have been given out at least once
-        self._sums: NDArray[np.float32] = np.zeros((_FIRST_CAPACITY, dimensions), dtype=np.float32)
+        self._clear()
+        self._free: list[int] = []
+        self._slot_of: dict[int, int] = {}
+
+    def _clear(self) -> None:
+        """No narratives, and arrays for some."""
+        self._sums: NDArray[np.float32] = np.zeros((_FIRST_CAPACITY, self._dimensions), dtype=np.float32)
         self._sizes: NDArray[np.float32] = np.zeros(_FIRST_CAPACITY, dtype=np.float32)
         self._settled_sums = np.zeros_like(self._sums)
         self._settled_sizes = np.zeros_like(self._sizes)
         self._active: NDArray[np.bool_] = np.zeros(_FIRST_CAPACITY, dtype=np.bool_)
         self._seen_ms: NDArray[np.int64] = np.zeros(_FIRST_CAPACITY, dtype=np.int64)
         self._uids: NDArray[np.int64] = np.full(_FIRST_CAPACITY, _NONE, dtype=np.int64)
-        self._free: list[int] = []
-        self._slot_of: dict[int, int] = {}
 
     def __len__(self) -> int:
         return len(self._slot_of)
@@ -319,14 +323,12 @@ class Centroids:
         if len(np.unique(slots)) != len(slots) or (slots >= state.used).any():
             raise ValueError("the snapshot's pieces do not belong together")
         self._used, self._next_uid = state.used, state.next_uid
+        self._clear()
         self._grow_to(self._used)
-        for array in (self._sums, self._sizes, self._settled_sums, self._settled_sizes):
-            array[:] = 0.0
-        self._active[:], self._uids[:] = False, _NONE
         totals = np.frombuffer(b"".join(one.total for _, one in kept), dtype="<f4")
-        self._settled_sums[slots] = totals.reshape(len(kept), self._dimensions)
-        self._settled_sizes[slots] = [one.size for _, one in kept]
-        self._sums[slots], self._sizes[slots] = self._settled_sums[slots], self._settled_sizes[slots]
+        totals = totals.reshape(len(kept), self._dimensions)
+        self._sums[slots] = self._settled_sums[slots] = totals
+        self._sizes[slots] = self._settled_sizes[slots] = [one.size for _, one in kept]
         self._seen_ms[slots] = [one.seen_ms for _, one in kept]
         self._uids[slots] = [uid for uid, _ in kept]
         self._slot_of = {uid: one.slot for uid, one in kept}

@@ -27,6 +27,7 @@ __all__ = [
     "Changes",
     "Core",
     "Kept",
+    "Packed",
     "Snapshot",
     "SnapshotError",
     "pack",
@@ -36,6 +37,8 @@ __all__ = [
 
 SNAPSHOT_VERSION = 5
 CORE, NARRATIVE, SEEN = "core", "narrative/", "seen/"  # names of pieces; the latter two go on with a number
+
+Packed = bytes | memoryview
 
 T = TypeVar("T")
 
@@ -98,7 +101,7 @@ def pack(state: Core | Kept | SeenChunk | Snapshot) -> bytes:
     return msgspec.msgpack.encode(_Versioned(SNAPSHOT_VERSION, msgspec.Raw(msgspec.msgpack.encode(state))))
 
 
-def unpack(packed: bytes, kind: type[T]) -> T:
+def unpack(packed: Packed, kind: type[T]) -> T:
     """What `pack` packed.  Raises SnapshotError."""
     try:
         found = msgspec.msgpack.decode(packed, type=_Versioned)
@@ -111,7 +114,7 @@ def unpack(packed: bytes, kind: type[T]) -> T:
         raise SnapshotError(f"not an engine snapshot: {error}") from error
 
 
-def unpack_pieces(pieces: MutableMapping[str, bytes]) -> Snapshot:
+def unpack_pieces(pieces: MutableMapping[str, Packed]) -> Snapshot:
     """The last of each piece that an engine gave and did not drop later, as one.
 
     Takes the pieces out of the mapping as it goes: they are large. Raises SnapshotError for anything else.

@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from models.snapshot import SNAPSHOT_VERSION, Snapshot, SnapshotError, unpack_pieces
+from models.snapshot import SNAPSHOT_VERSION, Packed, Snapshot, SnapshotError, unpack_pieces
 from streams.ordering import MergeState
 
 __all__ = [
@@ -41,7 +41,7 @@ class PieceName(NamedTuple):
     piece: str
 
 
-Pieces = Mapping[PieceName, bytes]
+Pieces = Mapping[PieceName, Packed]
 
 
 @contextmanager
@@ -90,7 +90,7 @@ class Keeper(Protocol):
     async def take(self, partition: int) -> None:
         """Take a partition over; whoever had it before cannot save any more.  Raises BrokerError."""
 
-    def read(self, partition: int) -> dict[PieceName, bytes]:
+    def read(self, partition: int) -> dict[PieceName, Packed]:
         """What was saved last; called in a thread.  Raises BrokerError and SnapshotError."""
 
     def claims_end(self, partition: int) -> int:
@@ -110,7 +110,7 @@ class Keeper(Protocol):
 
 class _Part(msgspec.Struct, frozen=True, array_like=True):
     of: int  # how many parts the piece has
-    content: bytes
+    content: memoryview  # of the record that was read: gigabytes are not to be copied
 
 
 _SHARD = PieceName("", "shard")
@@ -124,7 +124,7 @@ def pack_shard(state: ShardState) -> dict[PieceName, bytes]:
     return {_SHARD: _encode(state)}
 
 
-def unpack_shard(pieces: dict[PieceName, bytes]) -> SavedShard | None:
+def unpack_shard(pieces: dict[PieceName, Packed]) -> SavedShard | None:
     """What was saved; None when nothing was. Takes the pieces out of the mapping as it goes.
 
     Raises SnapshotError for what this program cannot read.
@@ -137,7 +137,7 @@ def unpack_shard(pieces: dict[PieceName, bytes]) -> SavedShard | None:
         raise SnapshotError(f"not the state of a shard: {error}") from error
     if state.version != SNAPSHOT_VERSION:
         raise SnapshotError(f"the state has version {state.version}, this program reads {SNAPSHOT_VERSION}")
-    engines: dict[str, dict[str, bytes]] = {desk: {} for desk in state.desks}
+    engines: dict[str, dict[str, Packed]] = {desk: {} for desk in state.desks}
     for name in list(pieces):
         content = pieces.pop(name)
         if name.desk in engines:
@@ -171,12 +171,12 @@ def changed_records(
     return records
 
 
-def split(name: PieceName, content: bytes) -> Iterable[tuple[bytes, bytes]]:
+def split(name: PieceName, content: Packed) -> Iterable[tuple[bytes, bytes]]:
     """Keys and values of the records of a piece."""
     count = max(1, -(-len(content) // PART_BYTES))
     for part in range(count):
         piece = content[part * PART_BYTES : (part + 1) * PART_BYTES]
-        yield key_of_part(name, part), _encode(_Part(count, piece))
+        yield key_of_part(name, part), _encode(_Part(count, memoryview(piece)))
 
 
 def key_of_part(name: PieceName, part: int) -> bytes:
@@ -184,7 +184,7 @@ def key_of_part(name: PieceName, part: int) -> bytes:
     return _encode((*name, part))
 
 
-def assemble(records: Mapping[bytes, bytes]) -> dict[PieceName, bytes]:
+def assemble(records: Mapping[bytes, bytes]) -> dict[PieceName, Packed]:
     """The pieces from the last value of each key.  Raises SnapshotError for what `split` did not make."""
     parts: dict[PieceName, dict[int, _Part]] = {}
     try:
@@ -193,10 +193,10 @@ def assemble(records: Mapping[bytes, bytes]) -> dict[PieceName, bytes]:
             parts.setdefault(PieceName(desk, piece), {})[part] = _decode_part(value)
     except msgspec.DecodeError as error:
         raise SnapshotError(f"not a record of state: {error}") from error
-    pieces: dict[PieceName, bytes] = {}
+    pieces: dict[PieceName, Packed] = {}
     for name, found in parts.items():
         first = found.get(0)
         if first is None or any(part not in found for part in range(first.of)):
             raise SnapshotError(f"a part of {name.piece} of desk {name.desk!r} is missing")
-        pieces[name] = b"".join(found[part].content for part in range(first.of))
+        pieces[name] = first.content if first.of == 1 else b"".join(found[n].content for n in range(first.of))
     return pieces

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from models.snapshot import SnapshotError
+from models.snapshot import Packed, SnapshotError
 from streams.claims_log import ClaimsRecord
 from streams.errors import BrokerError
 from streams.records import ClaimBatch, encode_claims
@@ -54,7 +54,7 @@ class MemoryKeeper:
         self._owner = self._topic.owner
         self.taken += 1
 
-    def read(self, partition: int) -> dict[PieceName, bytes]:
+    def read(self, partition: int) -> dict[PieceName, Packed]:
         assert partition == self._topic.partition
         return assemble(self._topic.records)
 
