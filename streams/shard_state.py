@@ -46,12 +46,13 @@ Pieces = Mapping[PieceName, Packed]
 
 @contextmanager
 def without_collection() -> Iterator[None]:
-    """No look for garbage inside the block."""
+    """No look for garbage inside the block, and none later in what was made there: it stays."""
     was_on = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
+        gc.freeze()
         if was_on:
             gc.enable()
 

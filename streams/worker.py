@@ -5,6 +5,7 @@ not used: it would configure the logging, take over the signals and call `sys.ex
 """
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -38,6 +39,7 @@ JOINING_STOP_SECONDS = 3.0  # without partitions; aiokafka would wait for the gr
 _DRAIN_SECONDS = 4.0  # for the batches in hand
 _COMMIT_SECONDS = 6.0  # and for what is saved and committed at the end
 _TURN_SECONDS = 1.0
+_START_SECONDS = 60.0
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 _logger = logging.getLogger(__name__)
@@ -86,6 +88,10 @@ class _Run:
         for number in _SIGNALS:
             loop.add_signal_handler(number, self._on_signal)
         turning = asyncio.create_task(self._turn())
+        # Objects of libraries and narratives are made by the million, and none is garbage. Where the broker
+        # keeps us waiting, there will be some in time.
+        gc.disable()
+        loop.call_later(_START_SECONDS, gc.enable)
         try:
             load = partial(load_embedder, self._settings.model, cache_dir=self._settings.cache_dir)
             embedder = ArrivingEmbedder(load)
@@ -179,6 +185,8 @@ class _Run:
     def _say_ready(self) -> None:
         if not self._is_ready:
             self._is_ready = True
+            gc.freeze()
+            gc.enable()
             print(f"narrawatch worker ready: metrics {self._metrics_url}", flush=True)
 
     def _on_signal(self) -> None:
