@@ -21,13 +21,13 @@ class Line(NamedTuple):
     good: bool = True
 
 
-def traffic(count: int, *, now: datetime | None = None) -> list[Line]:
+def traffic(count: int, *, now: datetime | None = None, gap_seconds: float = _GAP_SECONDS) -> list[Line]:
     """So many comments in the order of their dates, the last a minute before now."""
     end = (now or datetime.now(UTC)) - timedelta(minutes=1)
-    begun = end - timedelta(seconds=_GAP_SECONDS * count)
+    begun = end - timedelta(seconds=gap_seconds * count)
     found = []
     for number, (round_, comment) in zip(range(count), _endless(), strict=False):
-        at = begun + timedelta(seconds=_GAP_SECONDS * number)
+        at = begun + timedelta(seconds=gap_seconds * number)
         found.append(_line(comment, round_, at))
     return found
 
