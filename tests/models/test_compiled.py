@@ -1,0 +1,29 @@
+"""The stream that brings an engine to all loops that are compiled."""
+
+from types import ModuleType
+
+import numba.core.dispatcher
+import pytest
+
+from models import centroids, context, lexical, linkage, parts, representation, sketch
+from models.compiled import compile_loops
+
+
+@pytest.fixture(scope="module")
+def narratives() -> int:
+    return compile_loops()
+
+
+def test_it_has_more_narratives_than_are_searched_one_by_one(narratives: int) -> None:
+    assert narratives > 256
+
+
+@pytest.mark.parametrize("module", [centroids, context, lexical, linkage, parts, representation, sketch])
+def test_it_comes_to_every_module_with_compiled_loops(narratives: int, module: ModuleType) -> None:
+    loops = [
+        value
+        for value in vars(module).values()
+        if isinstance(value, numba.core.dispatcher.Dispatcher) and value.py_func.__module__ == module.__name__
+    ]
+    # Those that only other loops call have no signature of their own when they come from the cache.
+    assert any(loop.signatures for loop in loops)
