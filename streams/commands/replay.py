@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from threadpoolctl import threadpool_limits
 
 from streams.commands.options import common_options, echo_json, json_option, model_option, print_table, start
 from streams.commands.progress import ReadingProgress
@@ -92,7 +93,13 @@ def replay(
 
 
 def _run(settings: Settings, plan: ReplayPlan) -> ReplayResult:
-    with end_on_sigterm(), ReadingProgress("replaying", plan.inputs) as bar:
+    with (
+        end_on_sigterm(),
+        # The engine's matrices are small: further threads of the linear algebra wait for each other, see
+        # `streams.worker`.
+        threadpool_limits(limits=1, user_api="blas"),
+        ReadingProgress("replaying", plan.inputs) as bar,
+    ):
 
         def progress(records: int, size_bytes: int, narratives: int) -> None:
             bar.advance(records, size_bytes, f"{narratives} narratives")
