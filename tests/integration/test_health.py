@@ -101,6 +101,11 @@ def test_readiness_tells_lag_and_last_poll_also_of_a_worker_without_partitions(
         wait_until_done(settings)
         until_ready(first)
         until_ready(second)
+
+        def lags() -> list[object]:
+            return [ask(worker, "/ready")[1]["lag_records"] for worker in (first, second)]
+
+        until(lambda: lags() == [0, 0], "the lag does not go")  # it is looked at once a second
         bodies = [ask(worker, "/ready")[1] for worker in (first, second)]
         shared = sorted(one["topic"] for body in bodies for one in body["partitions"])
         assert shared == ["claims", "comments"]
