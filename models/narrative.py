@@ -5,6 +5,7 @@ when it leaves hot state. A mention can be taken back as long as its claims are 
 """
 
 import hashlib
+from array import array
 from collections.abc import Iterable, Mapping, Sequence, Set
 from enum import IntEnum
 from typing import NamedTuple, TypeVar
@@ -119,18 +120,24 @@ def member_of(claim: Claim, at_ms: int) -> Member:
 class Voice(msgspec.Struct):
     """One text and its near-copies."""
 
-    signature: frozenset[int]
+    shingles: bytes  # of the text, 8 bytes each: as integers of Python they would take ten times as much
     copies: int
     authors: dict[int, int]  # keys to copies
 
+    @property
+    def signature(self) -> frozenset[int]:
+        """What `models.lexical.shingles` says of the text."""
+        return frozenset(memoryview(self.shingles).cast("Q"))
+
     def says(self, signature: frozenset[int]) -> bool:
         """Whether a text of that signature is a near-copy."""
-        if min(len(signature), len(self.signature)) < COPY_MIN_SHINGLES:
+        own = memoryview(self.shingles).cast("Q")
+        if min(len(signature), len(own)) < COPY_MIN_SHINGLES:
             return signature == self.signature
-        if signature.isdisjoint(self.signature):  # most are, and it is told sooner than how many they share
+        if signature.isdisjoint(own):  # most are, and it is told sooner than how many they share
             return False
-        both = len(signature & self.signature)
-        return both >= COPY_JACCARD * (len(signature) + len(self.signature) - both)
+        both = len(signature.intersection(own))
+        return both >= COPY_JACCARD * (len(signature) + len(own) - both)
 
 
 class Said(NamedTuple):
@@ -343,7 +350,7 @@ class Narrative(msgspec.Struct):
                 _add_all(voice.authors, authors)
                 return
         if len(self.voices) < MAX_VOICES:
-            self.voices.append(Voice(signature, copies, dict(authors)))
+            self.voices.append(Voice(array("Q", sorted(signature)).tobytes(), copies, dict(authors)))
         else:
             self.further_voices += copies
 
