@@ -5,6 +5,7 @@ when it leaves hot state. A mention can be taken back as long as its claims are 
 """
 
 import hashlib
+import sys
 from array import array
 from collections.abc import Iterable, Mapping, Sequence, Set
 from enum import IntEnum
@@ -209,7 +210,8 @@ class Narrative(msgspec.Struct):
         """Take one claim in; False when its comment is counted already."""
         if member.key in self.comments:
             return False
-        facet = FACET.join((member.source, member.thread, member.language, member.stance or ""))
+        # Many mentions have the same.
+        facet = sys.intern(FACET.join((member.source, member.thread, member.language, member.stance or "")))
         self._count(member.key, Said(facet, member.author_key, member.at_ms))
         self.first_ms = min(self.first_ms or member.at_ms, member.at_ms)
         self.last_ms = max(self.last_ms, member.at_ms)
