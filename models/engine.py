@@ -48,7 +48,7 @@ from models.prose import is_prose
 from models.readings import Readings
 from models.representation import Representation
 from models.revision import homes, main_owner
-from models.seen import DELETED, SeenChunk, SeenComments
+from models.seen import DELETED, SeenComments
 from models.snapshot import (
     CORE,
     NARRATIVE,
@@ -717,7 +717,29 @@ class Engine:
 
         Takes the state over, which is of no other use afterwards. Raises SnapshotError where it does not fit.
         """
-        self._load(state.core, state.narratives, state.seen)
+        core, kept = state.core, state.narratives
+        try:
+            self._representation.means.load(core.means)
+            self._centroids.load(core.centroids, [(one.narrative.uid, one.sums) for one in kept])
+            self._parts.load(core.parts)
+            self._spiking.load(core.spiking)
+            frequencies = np.frombuffer(zlib.decompress(core.frequencies), dtype="<i4")
+        except (ValueError, zlib.error) as error:
+            raise SnapshotError(str(error)) from error
+        self._representation.lexical.documents = core.documents
+        self._representation.lexical.frequencies = frequencies.copy()
+        self._context.sizes = dict(core.threads)
+        self._context.load(core.thread_means)
+        self._representation.usual = {
+            language: np.frombuffer(raw, dtype="<f4").copy() for language, raw in core.usual.items()
+        }
+        self._narratives = {one.narrative.uid: one.narrative for one in kept}
+        self._window.load(core.window)
+        self._founded = dict(core.founded)
+        self._seen.load(state.seen)
+        self._clock, self._swept_ms = core.clock, core.swept_ms
+        self._reviewed_ms, self._unreviewed = core.reviewed_ms, core.unreviewed
+        self._revised_ms, self._unrevised = core.revised_ms, core.unrevised
 
     def changes(self, *, everything: bool = False) -> Changes:
         """What differs from the last call, in pieces that replace one another: see `unpack_pieces`.
@@ -759,30 +781,6 @@ class Engine:
             window=self._window.state(),
             spiking=self._spiking.state(),
         )
-
-    def _load(self, core: Core, kept: Sequence[Kept], seen: Iterable[SeenChunk]) -> None:
-        try:
-            self._representation.means.load(core.means)
-            self._centroids.load(core.centroids, [(one.narrative.uid, one.sums) for one in kept])
-            self._parts.load(core.parts)
-            self._spiking.load(core.spiking)
-            frequencies = np.frombuffer(zlib.decompress(core.frequencies), dtype="<i4")
-        except (ValueError, zlib.error) as error:
-            raise SnapshotError(str(error)) from error
-        self._representation.lexical.documents = core.documents
-        self._representation.lexical.frequencies = frequencies.copy()
-        self._context.sizes = dict(core.threads)
-        self._context.load(core.thread_means)
-        self._representation.usual = {
-            language: np.frombuffer(raw, dtype="<f4").copy() for language, raw in core.usual.items()
-        }
-        self._narratives = {one.narrative.uid: one.narrative for one in kept}
-        self._window.load(core.window)
-        self._founded = dict(core.founded)
-        self._seen.load(seen)
-        self._clock, self._swept_ms = core.clock, core.swept_ms
-        self._reviewed_ms, self._unreviewed = core.reviewed_ms, core.unreviewed
-        self._revised_ms, self._unrevised = core.revised_ms, core.unrevised
 
 
 def _digest(claims: Sequence[Claim]) -> int:

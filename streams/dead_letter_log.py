@@ -8,15 +8,15 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import NamedTuple
 
-from kafka import KafkaConsumer, TopicPartition
+from kafka import KafkaConsumer
 
 from streams.connection import open_consumer
 from streams.dead_letters import Choice, LetterMark, Treatment, decode_entry, letter_id
-from streams.errors import BrokerError, RejectedComment
-from streams.partition_reader import read_stretch
+from streams.errors import RejectedComment
+from streams.partition_reader import assign_all, read_stretch
 from streams.records import DeadLetter
 from streams.settings_fields import Settings
-from streams.topics import Topic, topic_name
+from streams.topics import Topic
 
 __all__ = ["DeadLetterLog", "Found", "Treated", "open_dead_letters"]
 
@@ -44,17 +44,8 @@ class DeadLetterLog:
     """
 
     def __init__(self, consumer: KafkaConsumer, settings: Settings) -> None:
-        name = topic_name(settings, Topic.DEAD_LETTERS)
-        partitions = consumer.partitions_for_topic(name)
-        if not partitions:
-            raise BrokerError(
-                f"the broker at {settings.kafka_bootstrap} lacks the topic {name}:"
-                " run narrawatch topics create"
-            )
         self._consumer = consumer
-        self._places = [TopicPartition(name, number) for number in sorted(partitions)]
-        consumer.assign(self._places)
-        self._ends = consumer.end_offsets(self._places)
+        self._ends = assign_all(consumer, settings, Topic.DEAD_LETTERS)
         self.foreign_count = 0
         self._treated = self._read_marks()
 
@@ -80,8 +71,8 @@ class DeadLetterLog:
         return treated
 
     def _entries(self) -> Iterator[DeadLetter | LetterMark | None]:
-        for place in self._places:
-            for record in read_stretch(self._consumer, place, 0, self._ends[place]):
+        for place, end in self._ends.items():
+            for record in read_stretch(self._consumer, place, 0, end):
                 try:
                     yield decode_entry(record.value or b"")
                 except RejectedComment:  # whoever wrote it: there is nothing to be done with it here

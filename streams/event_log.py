@@ -5,14 +5,12 @@ from collections.abc import Iterator
 from datetime import datetime
 
 import msgspec
-from kafka import TopicPartition
 
 from streams.connection import open_consumer
-from streams.errors import BrokerError
-from streams.partition_reader import read_stretch
+from streams.partition_reader import assign_all, read_stretch
 from streams.results import EventRecord
 from streams.settings_fields import Settings
-from streams.topics import Topic, topic_name
+from streams.topics import Topic
 
 __all__ = ["read_events"]
 
@@ -25,20 +23,10 @@ def read_events(settings: Settings, since: datetime) -> Iterator[EventRecord]:
 
     After a crash of a worker the same event may be there twice. Raises BrokerError.
     """
-    name = topic_name(settings, Topic.EVENTS)
     with open_consumer(settings, auto_offset_reset="earliest") as consumer:
-        partitions = consumer.partitions_for_topic(name)
-        if not partitions:
-            raise BrokerError(
-                f"the broker at {settings.kafka_bootstrap} lacks the topic {name}:"
-                " run narrawatch topics create"
-            )
-        places = [TopicPartition(name, number) for number in sorted(partitions)]
-        consumer.assign(places)
-        ends = consumer.end_offsets(places)
-        for place in places:
-            for record in read_stretch(consumer, place, 0, ends[place]):
-                event = _decoded(record.value or b"", f"{name}[{place.partition}]@{record.offset}")
+        for place, end in assign_all(consumer, settings, Topic.EVENTS).items():
+            for record in read_stretch(consumer, place, 0, end):
+                event = _decoded(record.value or b"", f"{place.topic}[{place.partition}]@{record.offset}")
                 if event is not None and event.at >= since:
                     yield event
 

@@ -15,14 +15,14 @@ from models.types import Claim
 from streams.author_key import resolve_author_key
 from streams.comments import Comment
 from streams.connection import open_consumer
-from streams.errors import BrokerError, InputError, RejectedComment
+from streams.errors import InputError, RejectedComment
 from streams.ingest.base import RawComment
 from streams.ingest.files import read_comments
 from streams.originals import original_of
-from streams.partition_reader import read_stretch
+from streams.partition_reader import assign_all, read_stretch
 from streams.records import ClaimBatch, decode_claims
 from streams.settings_fields import Settings, Watch
-from streams.topics import Topic, topic_name
+from streams.topics import Topic
 from streams.watchlist import watch_of
 
 __all__ = ["Lookback", "LookbackPlan", "look_back"]
@@ -127,19 +127,9 @@ class _Look:
 
 
 def _batches(settings: Settings, since_ms: int) -> Iterator[ClaimBatch]:
-    name = topic_name(settings, Topic.CLAIMS)
     with open_consumer(settings, auto_offset_reset="earliest") as consumer:
-        partitions = consumer.partitions_for_topic(name)
-        if not partitions:
-            raise BrokerError(
-                f"the broker at {settings.kafka_bootstrap} lacks the topic {name}:"
-                " run narrawatch topics create"
-            )
-        places = [TopicPartition(name, number) for number in sorted(partitions)]
-        consumer.assign(places)
-        ends = consumer.end_offsets(places)
-        for place in places:
-            yield from _stretch(consumer, place, ends[place], since_ms)
+        for place, end in assign_all(consumer, settings, Topic.CLAIMS).items():
+            yield from _stretch(consumer, place, end, since_ms)
 
 
 def _stretch(consumer: KafkaConsumer, place: TopicPartition, end: int, since_ms: int) -> Iterator[ClaimBatch]:

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import msgspec
-from kafka import KafkaProducer, TopicPartition
+from kafka import KafkaProducer
 from pydantic import ValidationError
 
 from streams.connection import clear_broker_errors, open_consumer, producer_options
-from streams.errors import BrokerError, SettingsError
-from streams.partition_reader import read_stretch
+from streams.errors import SettingsError
+from streams.partition_reader import partitions_of, read_stretch
 from streams.settings_fields import MAX_WATCHES, Settings, Watch
 from streams.topics import Topic, topic_name
 
@@ -82,14 +82,9 @@ def merged_watches(settings: Settings, stored: StoredWatches) -> list[WatchOrigi
 
 def read_watches(settings: Settings) -> StoredWatches:
     """All that is in the topic now. Raises BrokerError when the broker is down or lacks the topic."""
-    place = TopicPartition(topic_name(settings, Topic.WATCHES), 0)
     stored = StoredWatches()
     with open_consumer(settings, auto_offset_reset="earliest") as consumer:
-        if not consumer.partitions_for_topic(place.topic):
-            raise BrokerError(
-                f"the broker at {settings.kafka_bootstrap} lacks the topic {place.topic}:"
-                " run narrawatch topics create"
-            )
+        place, *_ = partitions_of(consumer, settings, Topic.WATCHES)
         consumer.assign([place])
         end = consumer.end_offsets([place])[place]
         for record in read_stretch(consumer, place, 0, end):

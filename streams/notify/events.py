@@ -13,10 +13,11 @@ from kafka import KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartitio
 from kafka.consumer.fetcher import ConsumerRecord
 
 from streams.connection import clear_broker_errors, open_consumer, producer_options
-from streams.errors import BrokerError, RejectedComment, RejectReason
+from streams.errors import RejectedComment, RejectReason
 from streams.notify.dispatcher import Dispatcher, Result
 from streams.notify.metrics import Fate
 from streams.notify.notification import from_event
+from streams.partition_reader import partitions_of
 from streams.records import dead_letter, encode_dead_letter
 from streams.results import EventRecord
 from streams.settings_fields import Settings
@@ -61,11 +62,7 @@ class EventReader:
             session_timeout_ms=_SESSION_TIMEOUT_MS,
             heartbeat_interval_ms=_HEARTBEAT_MS,
         ) as consumer:
-            if not consumer.partitions_for_topic(self._topic):
-                raise BrokerError(
-                    f"the broker at {self._settings.kafka_bootstrap} lacks the topic {self._topic}:"
-                    " run narrawatch topics create"
-                )
+            partitions_of(consumer, self._settings, Topic.EVENTS)  # or an error: it may be missing
             consumer.subscribe([self._topic])
             begun: set[TopicPartition] = set()
             while not self._stop.is_set():

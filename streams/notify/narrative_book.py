@@ -7,16 +7,17 @@ them would come without quotes. What is kept are the records as they came, and n
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from threading import Condition, Event, Thread
 
 from kafka import KafkaConsumer, TopicPartition
 
 from streams.connection import open_consumer
 from streams.errors import BrokerError, RejectedComment
+from streams.partition_reader import assign_all
 from streams.results import MergedNarrative, NarrativeRecord, decode_narrative, narrative_key
 from streams.settings_fields import Settings
-from streams.topics import Topic, topic_name
+from streams.topics import Topic
 
 __all__ = ["MAX_NARRATIVES", "NarrativeBook", "follow_narratives"]
 
@@ -97,7 +98,8 @@ def follow_narratives(settings: Settings, book: NarrativeBook, stop: Event) -> T
         while not stop.is_set():
             try:
                 with open_consumer(settings, auto_offset_reset="earliest") as consumer:
-                    _read(consumer, topic_name(settings, Topic.NARRATIVES), book, stop.is_set)
+                    ends = assign_all(consumer, settings, Topic.NARRATIVES)
+                    _read(consumer, ends, book, stop.is_set)
             except BrokerError as error:
                 _logger.warning("%s: narratives are read again in %g s", error, _RETRY_SECONDS)
                 stop.wait(_RETRY_SECONDS)
@@ -107,18 +109,17 @@ def follow_narratives(settings: Settings, book: NarrativeBook, stop: Event) -> T
     return thread
 
 
-def _read(consumer: KafkaConsumer, topic: str, book: NarrativeBook, is_over: Callable[[], bool]) -> None:
-    partitions = consumer.partitions_for_topic(topic)
-    if not partitions:
-        raise BrokerError(f"the broker lacks the topic {topic}: run narrawatch topics create")
-    places = [TopicPartition(topic, number) for number in sorted(partitions)]
-    consumer.assign(places)
-    consumer.seek_to_beginning(*places)
-    ends = consumer.end_offsets(places)
+def _read(
+    consumer: KafkaConsumer,
+    ends: Mapping[TopicPartition, int],
+    book: NarrativeBook,
+    is_over: Callable[[], bool],
+) -> None:
+    consumer.seek_to_beginning(*ends)
     while not is_over():
         for records in consumer.poll(timeout_ms=_POLL_MS).values():
             for record in records:
                 if record.key is not None:
                     book.take(record.key, record.value)
-        if not book.is_current and all(consumer.position(place) >= ends[place] for place in places):
+        if not book.is_current and all(consumer.position(place) >= end for place, end in ends.items()):
             book.current()

@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from threading import Event, Thread
 from typing import Final
 
-from kafka import KafkaConsumer, TopicPartition
+from kafka import KafkaConsumer
 from kafka.consumer.fetcher import ConsumerRecord
 
 from streams.connection import ask_admin, open_consumer
 from streams.errors import BrokerError, RejectedComment, RejectReason
+from streams.partition_reader import lacking, partitions_of
 from streams.results import decode_narrative
 from streams.settings_fields import Settings
 from streams.topics import Topic, topic_name
@@ -109,16 +110,13 @@ class TopicReader(Thread):
         described = ask_admin(self._settings, lambda admin: admin.describe_topics(sorted(names)))
         for topic in described:
             if topic["error_code"] or not topic["partitions"]:
-                raise self._lacks(topic["name"])
+                raise lacking(self._settings, topic["name"])
         return ",".join(sorted(f"{topic['name']}={topic['topic_id']}" for topic in described))
 
     def _assign(self, consumer: KafkaConsumer, names: Mapping[str, Topic]) -> None:
         places = []
-        for name in names:
-            partitions = consumer.partitions_for_topic(name)
-            if not partitions:
-                raise self._lacks(name)
-            places += [TopicPartition(name, number) for number in sorted(partitions)]
+        for topic in names.values():
+            places += partitions_of(consumer, self._settings, topic)
         if set(places) == consumer.assignment():
             return
         consumer.assign(places)
@@ -133,12 +131,6 @@ class TopicReader(Thread):
                 consumer.seek_to_beginning(place)
             else:
                 consumer.seek(place, offset)
-
-    def _lacks(self, name: str) -> BrokerError:
-        return BrokerError(
-            f"the broker at {self._settings.kafka_bootstrap} lacks the topic {name}:"
-            " run narrawatch topics create"
-        )
 
     def _take(self, names: Mapping[str, Topic], records: Sequence[ConsumerRecord]) -> None:
         with self._store.writing() as connection:
