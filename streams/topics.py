@@ -51,8 +51,8 @@ class TopicSpec(NamedTuple):
     broker_time: bool = False  # records bear the broker's time of arrival, whatever the producer says
 
 
-# A segment that is being written is not compacted: with the broker's 1 GiB whoever starts would have to read all
-# that was written in it.
+# A segment that is being written is not compacted: with the broker's 1 GiB whoever starts would have to read
+# all that was written in it.
 _OFTEN_COMPACTED = (
     ("segment.bytes", str(64 * 1024 * 1024)),
     ("segment.ms", str(_DAY_MS // 24)),

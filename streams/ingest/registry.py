@@ -74,7 +74,7 @@ def order(kind: str, options: Mapping[str, object], place: str) -> SourceOrder:
     """
     connector = load_kind(kind)
     try:
-        return SourceOrder(place, connector, connector.options_type(**options))
+        return SourceOrder(place, connector, connector.options_type.model_validate(dict(options)))
     except ValidationError as error:
         raise SettingsError("; ".join(_explain(error, connector.options_type, place))) from None
 

@@ -114,10 +114,8 @@ class Webhooks:
         if answer.is_success:
             return
         if status in _PASSING or status >= _SERVER_ERRORS:
-            raise _PassingError(
-                f"status {status}",
-                retry_after_seconds(answer.headers.get("Retry-After", ""), self._clock()) or 0.0,
-            )
+            asked = retry_after_seconds(answer.headers.get("Retry-After", ""), self._clock())
+            raise _PassingError(f"status {status}", asked or 0.0)
         raise DeliveryError(f"status {status}", may_pass=False)
 
 

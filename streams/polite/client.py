@@ -197,7 +197,7 @@ class PoliteClient:
         Raises SourceError, after three attempts where another one could help.
         """
         address = _parsed(url, params)
-        asked = httpx.Headers({name: value for name, value in (headers or {}).items()})
+        asked = httpx.Headers(dict(headers or {}))
         for name in _OWN_HEADERS & set(asked):
             del asked[name]
         if validators is not None and validators.etag:
