@@ -75,6 +75,7 @@ class FailureReason(StrEnum):
     TOO_LARGE = "too_large"
     MALFORMED = "malformed"  # an answer, but not what the protocol says
     FAULT = "fault"  # the connector itself failed
+    BROKER = "broker"  # Kafka did not take what it read
 
 
 class SourceError(errors.NarrawatchError):
