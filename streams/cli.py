@@ -20,7 +20,8 @@ __all__ = ["COMMANDS", "main", "narrawatch"]
 COMMANDS: Final[Mapping[str, str]] = {
     "demo": "Watch narratives emerge from a sample stream.",
     "replay": "Find the narratives in files of comments.",
-    "ingest": "Send comments from files to Kafka.",
+    "sources": "List live sources, and find the one that fits a site.",
+    "ingest": "Send comments of live sources or files to Kafka.",
     "worker": "Read comments from Kafka, find narratives.",
     "web": "Serve the page with the narratives and their quotes.",
     "topics": "Make the topics on the broker, and list them.",

@@ -15,6 +15,7 @@ Cookies are not kept. Nothing is read from the environment.
 """
 
 import asyncio
+import json
 import time
 from collections.abc import Callable, Collection, Mapping
 from importlib.metadata import version
@@ -85,13 +86,16 @@ class Answer(NamedTuple):
     def decode(self, kind: Any) -> Any:
         """The JSON of the body as a type that msgspec knows.  Raises SourceError MALFORMED."""
         try:
-            return msgspec.json.decode(self.content, type=kind)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            # Of ours only: what the parser says of a type quotes names of fields, never values.
-            detail = "an answer of an unexpected shape"
-            if not isinstance(error, msgspec.ValidationError):
-                detail = "an answer that is not JSON"
-            raise SourceError(FailureReason.MALFORMED, detail, status=self.status) from error
+            try:
+                return msgspec.json.decode(self.content, type=kind)
+            except msgspec.ValidationError:
+                raise
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                return msgspec.json.decode(_mended(self.content), type=kind)
+        except msgspec.ValidationError as error:
+            raise SourceError(FailureReason.MALFORMED, "JSON of an unexpected shape") from error
+        except (ValueError, RecursionError) as error:  # msgspec's own error is a ValueError
+            raise SourceError(FailureReason.MALFORMED, "an answer that is not JSON") from error
 
 
 class Observer(Protocol):
@@ -292,6 +296,15 @@ class PoliteClient:
             status=status,
             retry_after_seconds=self._pause_of(answer),
         )
+
+
+def _mended(content: bytes) -> bytes:
+    """The JSON without what one comment can spoil it all with: half of a surrogate pair, bytes not UTF-8.
+
+    Raises ValueError, RecursionError.
+    """
+    read = json.loads(content.decode("utf-8", "replace"))
+    return json.dumps(read, ensure_ascii=False).encode("utf-8", "replace")
 
 
 def _may_pass(error: BaseException) -> bool:
