@@ -75,7 +75,7 @@ def scripted_server() -> Iterator[ScriptedServer]:
             if given.claimed_length is not None:
                 self.close_connection = True
 
-        def log_message(self, format: str, *args: object) -> None:
+        def log_message(self, *_: object) -> None:
             pass
 
     http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

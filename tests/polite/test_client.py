@@ -3,12 +3,14 @@
 import asyncio
 import gzip
 import itertools
+import ssl
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 import httpx
 import pytest
+import trustme
 
 from streams.errors import FailureReason, ForbiddenAddressError, SourceError
 from streams.polite.client import Observer, PoliteClient, PoliteOptions, Validators, Web
@@ -293,12 +295,13 @@ async def test_redirects_are_followed_and_each_is_asked_for_politely(server: Scr
         ("/a", FailureReason.REFUSED),  # for ever
         ("ftp://example.org/a", FailureReason.FORBIDDEN_ADDRESS),
         ("file:///etc/passwd", FailureReason.FORBIDDEN_ADDRESS),
-        ("http://[::", FailureReason.REFUSED),
+        ("http://[::", FailureReason.UNREACHABLE),
     ],
 )
 async def test_redirects_to_nowhere_end(server: ScriptedServer, location: str, reason: FailureReason) -> None:
     server.answer = script(Reply(302, headers={"Location": location}))
-    async with client() as asking:
+    _, pace = fast()
+    async with client(pace=pace) as asking:
         assert (await reason_of(asking, server.url + "/a")).reason is reason
 
 
@@ -334,10 +337,6 @@ async def test_a_redirect_from_https_to_http_is_refused() -> None:
 
 
 async def test_an_unknown_certificate_is_refused() -> None:
-    import ssl
-
-    import trustme
-
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
     served: list[int] = []
@@ -359,7 +358,8 @@ async def test_an_unknown_certificate_is_refused() -> None:
 
 @pytest.mark.parametrize("url", ["gopher://example.org", "https://", "http://[::1", "http://a b/"])
 async def test_addresses_that_are_none(url: str) -> None:
-    async with client() as asking:
+    _, pace = fast()
+    async with client(pace=pace, robots=False) as asking:
         assert (await reason_of(asking, url)).reason in (FailureReason.REFUSED, FailureReason.UNREACHABLE)
 
 
