@@ -1,0 +1,300 @@
+"""Discourse forums: all public posts by their ids, from the list of the latest ones.
+
+The list gives the 50 newest posts below an id, so it can be walked forward: asked for what is below the last
+id and a step, it shows everything of that step. Older versions take the id itself as well, and look at no more
+than 50 ids, whether or not somebody may see them; both are read the same way here.
+The interface: https://docs.discourse.org/#tag/Posts.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from typing import Final
+from urllib.parse import quote
+
+import msgspec
+from pydantic import Field
+
+from streams.errors import FailureReason, SettingsError, SourceError
+from streams.ingest.memory import Memory
+from streams.ingest.source import About, BadItem, Context, Page, Probe, Source, SourceComment
+from streams.ingest.source_options import SourceOptions
+from streams.polite.client import Validators
+
+__all__ = ["Discourse", "DiscourseCursor", "DiscourseOptions"]
+
+_PAGE_IDS: Final = 49  # so many ids below another are always on one page
+_MOST_STEP_IDS = 5_000
+_REMEMBERED = 1_000
+_CACHED_PARENTS = 20_000
+_SAMPLES = 3
+_REGULAR_POST = 1  # others are notices of moderators and "moved to"
+_GONE: Final = frozenset({403, 404, 410})
+
+
+class DiscourseOptions(SourceOptions):
+    """What a forum can be told."""
+
+    recheck_posts: int = Field(
+        default=200,
+        ge=50,
+        le=900,
+        description="50 to 900: how many of the newest posts are looked at for changes",
+    )
+    recheck_seconds: float = Field(
+        default=300.0, gt=0, le=86_400, description="above 0 to 86400: how often that is done"
+    )
+
+
+class DiscourseCursor(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where reading stands."""
+
+    since: datetime | None = None  # the place to begin at is still to be found
+    last_id: int = 0  # everything up to it was read; 0: begin with what is shown first
+    known: dict[str, str] = {}  # see `Memory`
+    checked_at: int = 0  # when changes were looked for; seconds since 1970
+    validators: Validators = Validators()  # of the newest page
+
+
+class _Post(msgspec.Struct, frozen=True):
+    id: int
+    topic_id: int
+    post_number: int
+    created_at: datetime
+    username: str = ""
+    cooked: str = ""
+    topic_slug: str | None = None
+    topic_title: str | None = None
+    post_type: int = _REGULAR_POST
+    reply_to_post_number: int | None = None
+    hidden: bool = False
+    user_deleted: bool = False
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether readers see a notice in its place."""
+        return self.hidden or self.user_deleted
+
+
+class _Latest(msgspec.Struct, frozen=True):
+    latest_posts: list[msgspec.Raw]
+
+
+class _Found:
+    """One page: its posts by id, the lowest first, and what cannot be read as one."""
+
+    def __init__(self, raws: Sequence[msgspec.Raw], validators: Validators) -> None:
+        self.validators = validators
+        self.bad: list[BadItem] = []
+        self.posts: dict[int, _Post] = {}
+        for raw in raws:
+            try:
+                post = msgspec.json.decode(raw, type=_Post)
+            except msgspec.ValidationError:
+                self.bad.append(BadItem(bytes(raw), "a post of an unexpected shape"))
+            else:
+                self.posts[post.id] = post
+        self.posts = dict(sorted(self.posts.items()))
+        self.lowest = min(self.posts, default=0)
+        self.highest = max(self.posts, default=0)
+
+
+class _State:
+    """The cursor while it is worked on."""
+
+    def __init__(self, cursor: DiscourseCursor) -> None:
+        self.since = cursor.since
+        self.last_id = cursor.last_id
+        self.memory = Memory(cursor.known, _REMEMBERED)
+        self.checked_at = cursor.checked_at
+        self.validators = cursor.validators
+
+    def page(self, comments: Sequence[SourceComment | BadItem]) -> Page[DiscourseCursor]:
+        return Page(
+            comments,
+            DiscourseCursor(
+                since=self.since,
+                last_id=self.last_id,
+                known=self.memory.kept(),
+                checked_at=self.checked_at,
+                validators=self.validators,
+            ),
+        )
+
+
+class Discourse(Source[DiscourseOptions, DiscourseCursor]):
+    """All public posts of one forum."""
+
+    kind = "discourse"
+    about = About(
+        title="Discourse forum",
+        guarantee="every public post, at the next look; edits and deletions among the newest posts"
+        " (recheck_posts), within recheck_seconds",
+        rate="one or two requests a look, one more for each answered post that was not seen; forums allow 200 a"
+        " minute and 50 in 10 seconds",
+        blind_spots="what only members see; posts that become public long after they were written; changes of"
+        " older posts",
+    )
+    options_type = DiscourseOptions
+    cursor_type = DiscourseCursor
+
+    def __init__(self, options: DiscourseOptions, context: Context) -> None:
+        super().__init__(options, context)
+        if options.url is None:
+            raise SettingsError("url is missing: the address of the forum")
+        self._url = options.url.rstrip("/")
+        self._parents: dict[tuple[int, int], str | None] = {}  # by topic and number in it
+
+    def begin(self, since: datetime | None) -> DiscourseCursor:
+        """See `Source`."""
+        return DiscourseCursor(since=since)
+
+    async def fetch(self, cursor: DiscourseCursor) -> AsyncIterator[Page[DiscourseCursor]]:
+        """See `Source`."""
+        state = _State(cursor)
+        if state.since is not None:
+            state.last_id, state.since = await self._first_id(state.since) - 1, None
+            yield state.page(())
+        newest = await self._posts(None, state.validators)
+        if newest is None:  # as it was at the last look
+            newest = _Found((), state.validators)
+        state.last_id = state.last_id or newest.lowest - 1
+        async for page in self._walk(state, min(newest.lowest, newest.highest)):
+            yield page
+        state.last_id = max(state.last_id, newest.highest)
+        state.validators = newest.validators
+        yield state.page(await self._news(state, newest))
+        now = int(self.context.clock().timestamp())
+        if now - state.checked_at >= self.options.recheck_seconds and state.last_id > 0:
+            async for page in self._recheck(state, newest.lowest or state.last_id + 1):
+                yield page
+            state.checked_at = now
+            yield state.page(())
+
+    @classmethod
+    async def probe(cls, url: str, context: Context) -> Probe | None:
+        """Told by the list of the latest posts."""
+        base = url.rstrip("/")
+        try:
+            answer = await context.http.get(f"{base}/posts.json", allow=range(400, 500))
+            found = answer.decode(_Latest)
+        except SourceError as error:
+            if error.reason is not FailureReason.MALFORMED:
+                raise
+            return None
+        if answer.status >= 400:
+            return None
+        page = _Found(found.latest_posts[:_SAMPLES], Validators())
+        source = cls(DiscourseOptions(url=base), context)
+        samples = [source._comment(post, None) for post in page.posts.values()]
+        return Probe(base, "", samples)
+
+    async def _posts(self, before: int | None, validators: Validators | None = None) -> _Found | None:
+        """A page of the list; None when it has not changed."""
+        answer = await self.context.http.get(
+            f"{self._url}/posts.json",
+            params=None if before is None else {"before": before},
+            validators=validators,
+        )
+        if answer.not_modified:
+            return None
+        return _Found(answer.decode(_Latest).latest_posts, answer.validators)
+
+    async def _page(self, before: int) -> _Found:
+        found = await self._posts(before)
+        if found is None:
+            raise SourceError(FailureReason.MALFORMED, "not modified, which was not asked")
+        return found
+
+    async def _first_id(self, since: datetime) -> int:
+        """The id from which on posts are not older than a date, found by halving."""
+        newest = await self._posts(None)
+        low, high = 1, (newest.highest if newest else 0) + 1
+        while high - low > _PAGE_IDS:
+            middle = (low + high) // 2
+            page = await self._page(middle)
+            if page.posts and page.posts[page.highest].created_at >= since:
+                high = min(middle, page.highest)
+            else:
+                low = middle
+        page = await self._page(high)
+        return min(
+            (one.id for one in page.posts.values() if low <= one.id and one.created_at >= since), default=high
+        )
+
+    async def _walk(self, state: _State, below: int) -> AsyncIterator[Page[DiscourseCursor]]:
+        """All posts after the last one that was read and below an id, in steps as large as a page can show."""
+        step = _PAGE_IDS
+        while state.last_id + 1 < below:
+            before = min(below, state.last_id + 1 + step)
+            found = await self._page(before)
+            reaches = found.lowest <= state.last_id if found.posts else False
+            if step > _PAGE_IDS and not reaches:  # something between may be missing
+                step = max(_PAGE_IDS, step // 4)
+                continue
+            step = min(_MOST_STEP_IDS, step * 2) if reaches else step
+            state.last_id = before - 1
+            yield state.page(await self._news(state, found))
+
+    async def _recheck(self, state: _State, before: int) -> AsyncIterator[Page[DiscourseCursor]]:
+        """The newest posts again, for what has changed of them."""
+        seen, lowest = 0, min(map(int, state.memory), default=before)
+        while seen < self.options.recheck_posts and before > lowest:
+            found = await self._page(before)
+            seen += max(_PAGE_IDS + 1, len(found.posts))
+            yield state.page(await self._news(state, found))
+            before = min(found.lowest or before, before - _PAGE_IDS)
+
+    async def _news(self, state: _State, found: _Found) -> list[SourceComment | BadItem]:
+        """What a page has that is new, or another than it was, or gone."""
+        told: list[SourceComment | BadItem] = list(found.bad)
+        for post in found.posts.values():
+            self._remember_parent(post.topic_id, post.post_number, str(post.id))
+        present = {str(one) for one in found.posts}
+        for missing in [one for one in state.memory if one not in present and self._spans(found, int(one))]:
+            gone = SourceComment(id=missing, deleted=True)
+            if state.memory.tells_news(gone):
+                told.append(gone)
+        for post in found.posts.values():
+            if post.post_type != _REGULAR_POST:
+                continue
+            comment = self._comment(post, await self._parent(post))
+            if state.memory.tells_news(comment):
+                told.append(comment)
+        return told
+
+    @staticmethod
+    def _spans(found: _Found, post_id: int) -> bool:
+        return not found.bad and found.lowest < post_id < found.highest
+
+    def _comment(self, post: _Post, parent: str | None) -> SourceComment:
+        if post.is_gone:
+            return SourceComment(id=str(post.id), deleted=True)
+        slug = quote(post.topic_slug or "-", safe="")
+        return SourceComment(
+            id=str(post.id),
+            text=post.cooked,
+            thread=f"{self._url}/t/{post.topic_id}",
+            thread_title=post.topic_title or "",
+            author=post.username,
+            created_at=post.created_at,
+            parent=parent,
+            permalink=f"{self._url}/t/{slug}/{post.topic_id}/{post.post_number}",
+        )
+
+    async def _parent(self, post: _Post) -> str | None:
+        """The id of the post that another answers, which is named by its number in the topic."""
+        number = post.reply_to_post_number
+        if number is None:
+            return None
+        key = (post.topic_id, number)
+        if key not in self._parents:
+            address = f"{self._url}/posts/by_number/{post.topic_id}/{number}.json"
+            answer = await self.context.http.get(address, allow=_GONE)
+            found = None if answer.status in _GONE else str(answer.decode(_Post).id)
+            self._remember_parent(*key, found)
+        return self._parents[key]
+
+    def _remember_parent(self, topic_id: int, number: int, post_id: str | None) -> None:
+        self._parents[topic_id, number] = post_id
+        while len(self._parents) > _CACHED_PARENTS:
+            del self._parents[next(iter(self._parents))]
