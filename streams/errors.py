@@ -8,6 +8,7 @@
     ├── BrokenStreamError          nearly all records of a topic are refused for long: the worker stops
     ├── DeliveryError              a notification is given up: kept as a dead letter, the rest goes on
     ├── ForbiddenAddressError      a webhook is at an address that is not allowed
+    ├── SourceError                a live source cannot be read now: tried again later, the others go on
     ├── ProvisionError             Grafana cannot be reached or refuses: what it holds stays
     ├── RefinementError            no refined label: the narrative keeps its plain one
     └── RejectedComment            one bad record: goes to the dead letters, the stream goes on
@@ -24,6 +25,7 @@ __all__ = [
     "BrokenStreamError",
     "BrokerError",
     "DeliveryError",
+    "FailureReason",
     "ForbiddenAddressError",
     "InputError",
     "OutputError",
@@ -33,6 +35,7 @@ __all__ = [
     "RejectReason",
     "RejectedComment",
     "SettingsError",
+    "SourceError",
 ]
 
 
@@ -57,7 +60,43 @@ class DeliveryError(errors.NarrawatchError):
 
 
 class ForbiddenAddressError(errors.NarrawatchError):
-    """A webhook is at a private address: see `streams.notify.guarded_transport`."""
+    """A host is at a private address: see `streams.public_address`."""
+
+
+class FailureReason(StrEnum):
+    """Why a live source could not be read. A label of a metric: keep the set small and closed."""
+
+    UNREACHABLE = "unreachable"  # no connection, or it broke; the name is not known; TLS failed
+    TIMEOUT = "timeout"
+    BUSY = "busy"  # 429, 503 and other statuses that pass
+    REFUSED = "refused"  # any other status that is no success: wrong address, no permission, gone
+    ROBOTS = "robots"  # robots.txt forbids it, or cannot be asked
+    FORBIDDEN_ADDRESS = "forbidden_address"  # a private address, or a redirect that is not followed
+    TOO_LARGE = "too_large"
+    MALFORMED = "malformed"  # an answer, but not what the protocol says
+    FAULT = "fault"  # the connector itself failed
+    BROKER = "broker"  # Kafka did not take what it read
+
+
+class SourceError(errors.NarrawatchError):
+    """A live source cannot be read.
+
+    reason: for metrics; status: of HTTP, if that is the matter; retry_after_seconds: what the source asked
+    for, or None. The text is one line that quotes nothing a stranger wrote.
+    """
+
+    def __init__(
+        self,
+        reason: FailureReason,
+        detail: str,
+        *,
+        status: int | None = None,
+        retry_after_seconds: float | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.status = status
+        self.retry_after_seconds = retry_after_seconds
 
 
 class InputError(errors.NarrawatchError):

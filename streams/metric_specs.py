@@ -7,7 +7,7 @@ it begins with `narrawatch_` and ends with its unit, with `_total` for a counter
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
-__all__ = ["LABEL_BOUNDS", "METRICS", "NOTIFY_METRICS", "MetricSpec"]
+__all__ = ["INGEST_METRICS", "LABEL_BOUNDS", "METRICS", "NOTIFY_METRICS", "MetricSpec"]
 
 Kind = Literal["counter", "gauge", "histogram", "info"]
 
@@ -35,11 +35,12 @@ LABEL_BOUNDS: Mapping[str, str] = {
     "origin": "a fixed set",
     "outcome": "a fixed set, RefinementOutcome",
     "partition": "partitions assigned to this worker; series of others are removed",
-    "reason": "a fixed set, RejectReason",
+    "reason": "a fixed set, RejectReason or FailureReason",
     "receiver": "the receivers of the settings, at most 50",
-    "source": "the first 50 sources of each desk, all others as '_other'",
+    "source": "the first 50 sources of each desk, all others as '_other'; of ingest those of the settings",
     "stance": "supports, rebuts, unjudged",
     "state": "a fixed set",
+    "status": "2xx, 3xx, 4xx or 5xx",
     "topic": "the topics of narrawatch",
     "type": "a fixed set",
     "version": "one for each process",
@@ -324,3 +325,47 @@ NOTIFICATION = MetricSpec(
 )
 # What `narrawatch notify` shows, a process of its own.
 NOTIFY_METRICS: tuple[MetricSpec, ...] = (NOTIFICATIONS, NOTIFICATION)
+
+INGEST_COMMENTS = MetricSpec(
+    "narrawatch_ingest_comments_total",
+    "counter",
+    "comments",
+    "Comments of a live source that the broker has acknowledged, edits and deletions among them.",
+    ("desk", "source"),
+)
+INGEST_LAST_POLL = MetricSpec(
+    "narrawatch_ingest_last_poll_timestamp_seconds",
+    "gauge",
+    "seconds",
+    "When a live source was last read without a failure, or this process began, in seconds since 1970.",
+    ("desk", "source"),
+)
+INGEST_FAILURES = MetricSpec(
+    "narrawatch_ingest_failures_total",
+    "counter",
+    "failures",
+    "Times that a live source could not be read, by reason.",
+    ("desk", "source", "reason"),
+)
+INGEST_REQUESTS = MetricSpec(
+    "narrawatch_ingest_requests_total",
+    "counter",
+    "requests",
+    "HTTP requests for a live source that were answered, by class of status.",
+    ("desk", "source", "status"),
+)
+INGEST_WAITING = MetricSpec(
+    "narrawatch_ingest_waiting_seconds_total",
+    "counter",
+    "seconds",
+    "Time that requests waited: for their turn, because a site asked for it, after a failure.",
+    ("desk", "source", "cause"),
+)
+# What `narrawatch ingest` shows when it reads live sources, a process of its own.
+INGEST_METRICS: tuple[MetricSpec, ...] = (
+    INGEST_COMMENTS,
+    INGEST_LAST_POLL,
+    INGEST_FAILURES,
+    INGEST_REQUESTS,
+    INGEST_WAITING,
+)

@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDic
 from pydantic_settings import SettingsError as EnvironmentValueError
 
 from streams.errors import SettingsError
+from streams.ingest_fields import SourceTable
 from streams.notify_fields import Receiver
 from streams.settings_fields import Settings, Watch
 
@@ -24,7 +25,7 @@ __all__ = ["ENV_PREFIX", "Settings", "Watch", "load_settings"]
 
 ENV_PREFIX = "NARRAWATCH_"
 # Settings that are lists of tables, and what a table of each is.
-_TABLES: Mapping[str, type[BaseModel]] = {"watches": Watch, "notify": Receiver}
+_TABLES: Mapping[str, type[BaseModel]] = {"watches": Watch, "notify": Receiver, "sources": SourceTable}
 _SHOWN_CHARACTERS = 60  # of a bad value, enough to recognise it
 
 

@@ -1,8 +1,8 @@
 """Every setting of narrawatch as one typed, frozen object.
 
 The description of a field says what is allowed: it is what an error prints and what the documentation
-lists. Those of alerting rules and of notifications are in `streams.alert_fields` and
-`streams.notify_fields`. `streams.settings` reads the values;
+lists. Those of alerting rules, of live sources and of notifications are in `streams.alert_fields`,
+`streams.ingest_fields` and `streams.notify_fields`. `streams.settings` reads the values;
 `streams.connection` hands those of Kafka to its clients.
 """
 
@@ -25,6 +25,7 @@ from pydantic import (
 from streams.alert_fields import AlertFields
 from streams.comments import DESK_PATTERN
 from streams.grafana_fields import GrafanaFields
+from streams.ingest_fields import IngestFields
 from streams.notify_fields import NotifyFields
 from streams.web_fields import WebFields
 
@@ -85,7 +86,7 @@ class Watch(BaseModel):
     )
 
 
-class Settings(AlertFields, GrafanaFields, NotifyFields, WebFields):
+class Settings(AlertFields, GrafanaFields, IngestFields, NotifyFields, WebFields):
     """All settings. Build it with `streams.settings.load_settings`, which reports errors as one line.
 
     `Settings(...)` itself takes only its arguments and the defaults, and raises pydantic's ValidationError.

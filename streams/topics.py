@@ -36,6 +36,7 @@ class Topic(StrEnum):
     STATE = "state"
     WATCHES = "watches"
     WATCH_MATCHES = "watch-matches"
+    CURSORS = "cursors"
 
 
 class TopicSpec(NamedTuple):
@@ -49,6 +50,15 @@ class TopicSpec(NamedTuple):
     further: tuple[tuple[str, str], ...] = ()  # configuration that only this topic needs
     broker_time: bool = False  # records bear the broker's time of arrival, whatever the producer says
 
+
+# A segment that is being written is not compacted: with the broker's 1 GiB whoever starts would have to read
+# all that was written in it.
+_OFTEN_COMPACTED = (
+    ("segment.bytes", str(64 * 1024 * 1024)),
+    ("segment.ms", str(_DAY_MS // 24)),
+    ("min.cleanable.dirty.ratio", "0.2"),
+    ("delete.retention.ms", str(_DAY_MS // 24)),
+)
 
 TOPICS: tuple[TopicSpec, ...] = (
     # Authors by name: kept only as long as a worker may have to read again.
@@ -85,17 +95,17 @@ TOPICS: tuple[TopicSpec, ...] = (
         "scaled",
         None,
         "what workers go on from: partition n belongs to partition n of claims",
-        # A segment that is being written is not compacted: with the broker's 1 GiB a worker that starts would
-        # have to read all that was written in it.
-        further=(
-            ("segment.bytes", str(64 * 1024 * 1024)),
-            ("segment.ms", str(_DAY_MS // 24)),
-            ("min.cleanable.dirty.ratio", "0.2"),
-            ("delete.retention.ms", str(_DAY_MS // 24)),
-        ),
+        further=_OFTEN_COMPACTED,
     ),
     TopicSpec(Topic.WATCHES, "one", None, "watches that were added by command, key name"),
     TopicSpec(Topic.WATCH_MATCHES, "scaled", 90, "claims that match a watch, key watch"),
+    TopicSpec(
+        Topic.CURSORS,
+        "one",
+        None,
+        "how far live sources have been read, key desk/kind/source",
+        further=_OFTEN_COMPACTED,  # written every few seconds, and read as a whole at every start
+    ),
 )
 
 

@@ -1,33 +1,68 @@
-"""`narrawatch ingest FILE…`: comments from files to the broker."""
+"""`narrawatch ingest`: comments from live sources or from files to the broker."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import click
 
 from streams.commands.options import common_options, echo_json, json_option, kafka_option, start
 from streams.commands.progress import ReadingProgress
+from streams.errors import SettingsError
 from streams.ingest.files import read_comments
 from streams.ingest.producer import CommentProducer
+from streams.ingest.registry import SourceOrder, kinds, order
+from streams.ingest.service import follow_sources, orders_of
 from streams.settings import Settings
 
 __all__ = ["ingest"]
 
 
 @click.command(
-    epilog="\b\nExamples:\n  narrawatch ingest comments.jsonl --kafka 127.0.0.1:9092\n"
+    epilog="\b\nExamples:\n  narrawatch ingest --config narrawatch.toml\n"
+    "  narrawatch ingest wordpress https://example.org --desk french-tech\n"
+    "  narrawatch ingest comments.jsonl --kafka 127.0.0.1:9092\n"
     "  zcat comments.jsonl.gz | narrawatch ingest -"
 )
-@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+@click.argument("inputs", nargs=-1, metavar="[INPUT... | KIND [URL]]")
+@click.option("--desk", metavar="NAME", help="The desk that reads this source.")
+@click.option(
+    "--set",
+    "assignments",
+    multiple=True,
+    metavar="OPTION=VALUE",
+    help="An option of this source; repeatable.",
+)
+@click.option("--once", is_flag=True, help="Read what there is now, and end.")
+@click.option(
+    "--metrics-port", "ingest_metrics_port", type=int, help="Where to serve /metrics; 0 takes a free port."
+)
 @kafka_option
 @json_option
 @common_options
-def ingest(*, inputs: tuple[str, ...], as_json: bool, **options: Any) -> None:
-    """Send comments from files to Kafka, in the order given.
+def ingest(
+    *,
+    inputs: tuple[str, ...],
+    desk: str | None,
+    assignments: tuple[str, ...],
+    once: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Send comments to Kafka: of the sources of the settings, of one source, or from files.
+
+    Without arguments it follows all sources of the configuration file until it is stopped, and goes on where
+    it was. KIND is one that narrawatch sources list names, URL the address of a site of that kind.
 
     INPUT is .jsonl (fields id, text and more), .csv, .txt (a line is a comment), or - for JSON lines on
     standard input. Records that cannot be read are sent, too: the worker puts them aside with their reason.
     Sending a file again does no harm: a comment is counted once.
     """
+    live = not inputs or inputs[0] in kinds()
+    if live:
+        _ingest_live(inputs, desk, assignments, once=once, as_json=as_json, options=options)
+        return
+    if desk is not None or assignments or once:
+        raise click.UsageError("--desk, --set and --once are for live sources: name its kind, or no file")
     settings = start(options, quiet=True)
     sent, dead = _send(inputs, settings)
     if as_json:
@@ -48,3 +83,44 @@ def _send(inputs: tuple[str, ...], settings: Settings) -> tuple[int, int]:
                 progress.advance(1, item.size_bytes)
         producer.flush()
         return producer.sent_count, producer.dead_letter_count
+
+
+def _ingest_live(
+    inputs: tuple[str, ...],
+    desk: str | None,
+    assignments: tuple[str, ...],
+    *,
+    once: bool,
+    as_json: bool,
+    options: Mapping[str, Any],
+) -> None:
+    settings = start(options)
+    if inputs:
+        orders = [_order(inputs, desk, assignments)]
+    elif assignments or desk is not None:
+        raise click.UsageError("--desk and --set are for one source: name its kind")
+    else:
+        orders = orders_of(settings)
+    done = follow_sources(settings, orders, once=once)
+    if as_json:
+        echo_json({"sent": done.comments, "failed": list(done.failed)})
+    else:
+        trouble = f"; could not read {', '.join(done.failed)}" if done.failed else ""
+        click.echo(f"sent {done.comments} comments to {settings.kafka_bootstrap}{trouble}")
+    if once and done.failed:
+        click.get_current_context().exit(1)
+
+
+def _order(inputs: tuple[str, ...], desk: str | None, assignments: tuple[str, ...]) -> SourceOrder:
+    kind, *addresses = inputs
+    if len(addresses) > 1:
+        raise click.UsageError(f"one URL after {kind}; for several sources use a configuration file")
+    wanted: dict[str, object] = {"url": addresses[0]} if addresses else {}
+    if desk is not None:
+        wanted["desk"] = desk
+    for assignment in assignments:
+        name, equals, value = assignment.partition("=")
+        if not equals:
+            raise SettingsError(f"--set {assignment!a}: write OPTION=VALUE")
+        wanted[name] = value
+    return order(kind, wanted, kind)

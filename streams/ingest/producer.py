@@ -70,7 +70,11 @@ class CommentProducer:
                 self.flush()
         finally:
             # What matters has been flushed: what is left after an error is not worth another wait.
-            self._producer.close(timeout=_CLOSE_SECONDS)
+            self.close()
+
+    def close(self, timeout: float = _CLOSE_SECONDS) -> None:
+        """Close the connection; what is under way after so many seconds is given up."""
+        self._producer.close(timeout=timeout)
 
     def send(self, item: RawComment) -> None:
         """Hand one record over; it is on its way, not yet there. May wait for the broker.

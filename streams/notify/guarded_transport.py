@@ -1,47 +1,17 @@
 """The way to a webhook that does not lead inside: private addresses are refused at the moment of connecting.
 
-An address of a webhook may be typed by somebody who should not reach this host, its network or the metadata
-service of its cloud. Its name is resolved here, once; every address that comes of it is checked, and the
-connection goes to one of those that were checked: a name that answers otherwise the second time gains
-nothing.
+What is private, and why the connection goes to an address that was checked: `streams.public_address`.
 """
 
-import ipaddress
-import socket
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import httpcore
 import httpx
 
-from streams.errors import ForbiddenAddressError
+from streams.public_address import Resolve, check_public, resolve
 
-__all__ = ["GuardedTransport", "Resolve", "is_public", "resolve"]
-
-Resolve = Callable[[str, int], Sequence[str]]
-"""Host and port to addresses. Raises OSError."""
-
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
-# Public by its number, and yet a service of the machine's own cloud.
-_SPECIAL = frozenset({ipaddress.ip_address("168.63.129.16")})
-
-
-def resolve(host: str, port: int) -> Sequence[str]:
-    """All addresses of a host, without repetitions, in the system's order.  Raises OSError."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
-
-
-def is_public(address: str) -> bool:
-    """Whether an IP address is one of the open internet. One that wraps another is judged by that."""
-    ip = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(ip, ipaddress.IPv6Address):
-        wrapped = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
-        if wrapped is None and ip in _NAT64:
-            wrapped = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
-        if wrapped is not None:
-            return is_public(str(wrapped))
-    return ip.is_global and not ip.is_multicast and ip not in _SPECIAL
+__all__ = ["GuardedTransport"]
 
 
 class _GuardedBackend(httpcore.NetworkBackend):
@@ -65,8 +35,8 @@ class _GuardedBackend(httpcore.NetworkBackend):
             addresses = self._resolve(host, port)
         except OSError as error:
             raise httpcore.ConnectError(f"the name cannot be resolved: {error.strerror}") from None
-        if not self._allow_private and not all(map(is_public, addresses)):
-            raise ForbiddenAddressError("it is at a private address, and notify_allow_private is not set")
+        if not self._allow_private:
+            check_public(addresses, "notify_allow_private")
         failure: httpcore.ConnectError | httpcore.ConnectTimeout = httpcore.ConnectError("no address")
         for address in addresses:
             try:

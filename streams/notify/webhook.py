@@ -6,8 +6,6 @@ anything else, redirects too, is a refusal. Retry-After is honoured up to a minu
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from threading import Event
 
 import httpx
@@ -26,6 +24,7 @@ from streams.notify.guarded_transport import GuardedTransport
 from streams.notify.notification import Notification
 from streams.notify.signature import signature_headers
 from streams.notify_fields import Receiver
+from streams.polite.retry_after import retry_after_seconds
 from streams.settings_fields import Settings
 
 __all__ = ["GIVE_UP_SECONDS", "Webhooks"]
@@ -115,7 +114,8 @@ class Webhooks:
         if answer.is_success:
             return
         if status in _PASSING or status >= _SERVER_ERRORS:
-            raise _PassingError(f"status {status}", _retry_after(answer, self._clock()))
+            asked = retry_after_seconds(answer.headers.get("Retry-After", ""), self._clock())
+            raise _PassingError(f"status {status}", asked or 0.0)
         raise DeliveryError(f"status {status}", may_pass=False)
 
 
@@ -125,17 +125,3 @@ class _PassingError(DeliveryError):
     def __init__(self, detail: str, retry_after_seconds: float = 0.0) -> None:
         super().__init__(detail, may_pass=True)
         self.retry_after_seconds = retry_after_seconds
-
-
-def _retry_after(answer: httpx.Response, now: float) -> float:
-    """Seconds to wait that an answer asks for, given as such or as a date; 0.0 where it asks for none."""
-    asked = answer.headers.get("Retry-After", "")
-    if asked.isascii() and asked.isdigit():
-        return float(asked)
-    try:
-        date = parsedate_to_datetime(asked)
-    except ValueError:
-        return 0.0
-    if date.tzinfo is None:
-        date = date.replace(tzinfo=UTC)
-    return max(0.0, (date - datetime.fromtimestamp(now, UTC)).total_seconds())

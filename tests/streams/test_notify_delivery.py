@@ -17,13 +17,14 @@ from pydantic import SecretStr
 from models.outcome import EventType
 from streams.errors import DeliveryError, ForbiddenAddressError
 from streams.notify.dispatcher import Dispatcher
-from streams.notify.guarded_transport import GuardedTransport, is_public, resolve
+from streams.notify.guarded_transport import GuardedTransport
 from streams.notify.metrics import Fate, NotifyMetrics
 from streams.notify.notification import Notification, from_event
 from streams.notify.quiet import Lately
 from streams.notify.signature import SIGNATURE_HEADER, TIMESTAMP_HEADER, verified
 from streams.notify.webhook import Webhooks
 from streams.notify_fields import Receiver
+from streams.public_address import is_public, resolve
 from streams.settings_fields import Settings
 from tests.apache import make_certificates
 from tests.streams.narratives_told import event

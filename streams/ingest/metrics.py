@@ -1,0 +1,63 @@
+"""The metrics of `narrawatch ingest`, bound to a registry. `streams.metric_specs` is the table."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from streams import metric_specs as specs
+from streams.errors import FailureReason
+from streams.polite.gate import WaitCause
+
+__all__ = ["IngestMetrics", "SourceMetrics"]
+
+
+class IngestMetrics:
+    """The families; `of` gives the series of one source."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def counter(spec: specs.MetricSpec) -> Counter:
+            return Counter(spec.name, spec.help, spec.labels, registry=registry)
+
+        self.comments = counter(specs.INGEST_COMMENTS)
+        self.failures = counter(specs.INGEST_FAILURES)
+        self.requests = counter(specs.INGEST_REQUESTS)
+        self.waiting = counter(specs.INGEST_WAITING)
+        spec = specs.INGEST_LAST_POLL
+        self.last_poll = Gauge(spec.name, spec.help, spec.labels, registry=registry)
+
+    def of(self, desk: str, source: str, *, now: float) -> "SourceMetrics":
+        """The series of one source, all of which begin at 0. now: seconds since 1970."""
+        return SourceMetrics(self, desk, source, now)
+
+
+class SourceMetrics:
+    """What happens to one source. An `Observer` of its HTTP client, too."""
+
+    def __init__(self, families: IngestMetrics, desk: str, source: str, now: float) -> None:
+        self._families = families
+        self._labels = {"desk": desk, "source": source}
+        self._comments = families.comments.labels(**self._labels)
+        for reason in FailureReason:
+            families.failures.labels(**self._labels, reason=reason.value)
+        for cause in WaitCause:
+            families.waiting.labels(**self._labels, cause=cause.value)
+        self._last_poll = families.last_poll.labels(**self._labels)
+        self._last_poll.set(now)
+
+    def delivered(self, comments: int) -> None:
+        """The broker has acknowledged so many comments."""
+        self._comments.inc(comments)
+
+    def polled(self, now: float) -> None:
+        """It was read without a failure. now: seconds since 1970."""
+        self._last_poll.set(now)
+
+    def failed(self, reason: FailureReason) -> None:
+        """It could not be read."""
+        self._families.failures.labels(**self._labels, reason=reason.value).inc()
+
+    def answered(self, status: int) -> None:
+        """See `streams.polite.client.Observer`."""
+        self._families.requests.labels(**self._labels, status=f"{status // 100}xx").inc()
+
+    def waited(self, cause: WaitCause, seconds: float) -> None:
+        """See `streams.polite.client.Observer`."""
+        self._families.waiting.labels(**self._labels, cause=cause.value).inc(max(0.0, seconds))

@@ -1,0 +1,82 @@
+"""The way from the event loop of live sources to the broker, and back with what it has acknowledged.
+
+kafka-python blocks: its producers live in one thread of their own. Sources wait for each other there for the
+milliseconds that the broker takes.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import TypeVar
+
+from streams.errors import BrokerError
+from streams.ingest.base import RawComment
+from streams.ingest.cursors import CursorLog
+from streams.ingest.producer import CommentProducer
+from streams.settings_fields import Settings
+
+__all__ = ["Outbox"]
+
+T = TypeVar("T")
+
+
+class Outbox:
+    """Delivers comments and saves cursors. After an error its connections are made anew."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="outbox")
+        self._comments: CommentProducer | None = None
+        self._cursors: CursorLog | None = None
+
+    async def deliver(self, items: Sequence[RawComment]) -> None:
+        """Return when the broker has all of them.  Raises BrokerError: then some may have arrived."""
+        if items:
+            await self._in_thread(lambda: self._send(items))
+
+    async def save(self, cursors: Mapping[str, bytes], *, now_ms: int) -> None:
+        """Return when the broker has these cursors.  Raises BrokerError."""
+        await self._in_thread(lambda: self._save(cursors, now_ms))
+
+    async def close(self, grace_seconds: float) -> None:
+        """Let what is under way be finished, for so long; then it is given up."""
+        closing = asyncio.get_running_loop().run_in_executor(self._thread, self._drop)
+        done, _ = await asyncio.wait({closing}, timeout=grace_seconds)
+        if not done:
+            # From here, another thread: whoever waits for the broker is told that nobody does any more.
+            for connection in (self._comments, self._cursors):
+                if connection is not None:
+                    connection.close(0.0)
+            await closing
+        self._thread.shutdown()
+
+    async def _in_thread(self, do: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, do)
+
+    def _send(self, items: Sequence[RawComment]) -> None:
+        try:
+            if self._comments is None:
+                self._comments = CommentProducer(self._settings)
+            for item in items:
+                self._comments.send(item)
+            self._comments.flush()
+        except BrokerError:
+            self._drop()
+            raise
+
+    def _save(self, cursors: Mapping[str, bytes], now_ms: int) -> None:
+        try:
+            if self._cursors is None:
+                self._cursors = CursorLog(self._settings)
+            self._cursors.save(cursors, now_ms=now_ms)
+        except BrokerError:
+            self._drop()
+            raise
+
+    def _drop(self) -> None:
+        with ExitStack() as stack:
+            for connection in (self._comments, self._cursors):
+                if connection is not None:
+                    stack.callback(connection.close)
+            self._comments = self._cursors = None

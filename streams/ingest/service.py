@@ -1,0 +1,188 @@
+"""`narrawatch ingest` for live sources: one event loop that follows all of them until it is told to stop.
+
+`streams.ingest.following` is what happens to one source, `streams.ingest.outbox` the way to the broker.
+"""
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from streams.author_key import resolve_author_key
+from streams.errors import SettingsError
+from streams.ingest.cursors import read_cursors
+from streams.ingest.following import Follower
+from streams.ingest.metrics import IngestMetrics
+from streams.ingest.outbox import Outbox
+from streams.ingest.outgoing import AuthorOf, Outgoing, hashed_authors, named_authors
+from streams.ingest.registry import AnySource, SourceOrder, make_source, order
+from streams.ingest.source import Context
+from streams.ingest.source_options import moment
+from streams.metrics_server import MetricsServer, new_registry
+from streams.polite.client import PoliteOptions, Web
+from streams.settings_fields import Settings
+
+__all__ = ["Followed", "follow_sources", "orders_of", "polite_options"]
+
+_CLOSE_SECONDS: Final = 2.0
+
+_logger = logging.getLogger(__name__)
+
+
+class Followed(NamedTuple):
+    """What came of it. failed: the sources whose last look ended in a failure."""
+
+    comments: int
+    failed: Sequence[str]
+
+
+class _Prepared(NamedTuple):
+    """A source that is to be followed, and the JSON of its cursor, if one was saved."""
+
+    key: str
+    desk: str
+    order: SourceOrder
+    saved: bytes | None
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def orders_of(settings: Settings) -> list[SourceOrder]:
+    """The sources of the settings, checked.  Raises SettingsError."""
+    if not settings.sources:
+        raise SettingsError("sources: there is nothing to read; name a source with kind and url")
+    return [
+        order(table.kind, table.options, f"sources[{number}]")
+        for number, table in enumerate(settings.sources)
+    ]
+
+
+def polite_options(settings: Settings) -> PoliteOptions:
+    """How the settings let sites be asked."""
+    return PoliteOptions(
+        contact=settings.ingest_contact,
+        interval_seconds=settings.ingest_interval_seconds,
+        timeout_seconds=settings.ingest_timeout_seconds,
+        max_response_bytes=settings.ingest_max_response_bytes,
+        allow_private=settings.ingest_allow_private,
+    )
+
+
+def follow_sources(
+    settings: Settings,
+    orders: Sequence[SourceOrder],
+    *,
+    once: bool = False,
+    clock: Callable[[], datetime] = _now,
+) -> Followed:
+    """Follow sources until SIGTERM or SIGINT, or look at each once.
+
+    Call it in the main thread.  Raises SettingsError, BrokerError when the broker is not there at the start.
+    """
+    by_name = settings.ingest_author_names
+    author_of: AuthorOf = named_authors if by_name else hashed_authors(resolve_author_key(settings))
+    prepared = _prepare(settings, orders)
+    if settings.ingest_contact is None:
+        _logger.warning("ingest_contact is not set: sites that our requests trouble cannot tell anybody")
+    return asyncio.run(_follow(settings, prepared, author_of, once=once, clock=clock))
+
+
+def _prepare(settings: Settings, orders: Sequence[SourceOrder]) -> list[_Prepared]:
+    found: dict[tuple[str, str], SourceOrder] = {}
+    for one in orders:
+        desk = one.options.desk or settings.desk
+        twin = found.setdefault((desk, one.name), one)
+        if twin is not one:
+            raise SettingsError(
+                f"{twin.place} and {one.place} have the same desk and name, {one.name}: their comments could"
+                " not be told apart; give one of them a name"
+            )
+    keys = {f"{desk}/{one.connector.kind}/{name}": (desk, one) for (desk, name), one in found.items()}
+    saved = read_cursors(settings, keys)
+    return [_Prepared(key, desk, one, saved.get(key)) for key, (desk, one) in keys.items()]
+
+
+async def _follow(
+    settings: Settings,
+    prepared: Sequence[_Prepared],
+    author_of: AuthorOf,
+    *,
+    once: bool,
+    clock: Callable[[], datetime],
+) -> Followed:
+    registry = new_registry()
+    families = IngestMetrics(registry)
+    outbox = Outbox(settings)
+    async with Web(polite_options(settings)) as web, _until_signalled() as stop:
+        followers: list[Follower] = []
+        for key, desk, wanted, saved in prepared:
+            name = wanted.name
+            metrics = families.of(desk, name, now=clock().timestamp())
+            http = web.client(metrics, robots=wanted.options.robots)
+            source = make_source(wanted, Context(http, clock, settings.ingest_allow_private))
+            followers.append(
+                Follower(
+                    key,
+                    source,
+                    cursor=_first_cursor(key, source, saved, clock()),
+                    saved=saved,
+                    outgoing=Outgoing(name, desk, author_of, settings.max_comment_bytes),
+                    outbox=outbox,
+                    metrics=metrics,
+                    stop=stop,
+                    clock=clock,
+                    poll_seconds=wanted.options.poll_seconds,
+                    once=once,
+                )
+            )
+        try:
+            if once:
+                good = await asyncio.gather(*(one.run() for one in followers))
+            else:
+                with MetricsServer(
+                    registry,
+                    host=settings.metrics_host,
+                    port=settings.ingest_metrics_port,
+                    setting="ingest_metrics_port",
+                ) as server:
+                    count = f"{len(followers)} source{'s' if len(followers) > 1 else ''}"
+                    print(f"narrawatch ingest ready: {count}, metrics {server.url}", flush=True)
+                    good = await asyncio.gather(*(one.run() for one in followers))
+        finally:
+            await outbox.close(_CLOSE_SECONDS)
+    failed = [one.key for one, well in zip(prepared, good, strict=True) if not well]
+    return Followed(sum(one.delivered_count for one in followers), failed)
+
+
+def _first_cursor(key: str, source: AnySource, saved: bytes | None, now: datetime) -> Any:
+    """Where to begin: what was saved, or else what the options say."""
+    if saved is not None:
+        try:
+            return msgspec.json.decode(saved, type=source.cursor_type)
+        except msgspec.DecodeError as error:
+            # Of another version, or not ours: what is read again counts once.
+            _logger.warning("%s: its cursor cannot be read, beginning anew: %s", key, error)
+    since = source.options.since
+    return source.begin(None if since is None else moment(since, now))
+
+
+@asynccontextmanager
+async def _until_signalled() -> AsyncIterator[asyncio.Event]:
+    """An event that SIGTERM and SIGINT set, for the block."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    for number in numbers:
+        loop.add_signal_handler(number, stop.set)
+    try:
+        yield stop
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
