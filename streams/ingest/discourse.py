@@ -1,8 +1,8 @@
 """Discourse forums: all public posts by their ids, from the list of the latest ones.
 
-The list gives the 50 newest posts below an id, so it can be walked forward: asked for what is below the last
-id and a step, it shows everything of that step. Older versions take the id itself as well, and look at no more
-than 50 ids, whether or not somebody may see them; both are read the same way here.
+The list gives the 50 newest posts below an id, so it can be walked forward: asked for what is below the
+last id and a step, it shows everything of that step. Older versions take the id itself as well, and look at
+no more than 50 ids, whether or not somebody may see them; both are read the same way here.
 The interface: https://docs.discourse.org/#tag/Posts.
 """
 
@@ -24,6 +24,7 @@ __all__ = ["Discourse", "DiscourseCursor", "DiscourseOptions"]
 
 _PAGE_IDS: Final = 49  # so many ids below another are always on one page
 _MOST_STEP_IDS = 5_000
+_LEAST_POSTS = 10  # count a page for so many, where nearly all posts are hidden
 _REMEMBERED = 1_000
 _CACHED_PARENTS = 20_000
 _SAMPLES = 3
@@ -38,7 +39,7 @@ class DiscourseOptions(SourceOptions):
         default=200,
         ge=50,
         le=900,
-        description="50 to 900: how many of the newest posts are looked at for changes",
+        description="50 to 900: how many of the newest posts are looked at again",
     )
     recheck_seconds: float = Field(
         default=300.0, gt=0, le=86_400, description="above 0 to 86400: how often that is done"
@@ -80,9 +81,13 @@ class _Latest(msgspec.Struct, frozen=True):
 
 
 class _Found:
-    """One page: its posts by id, the lowest first, and what cannot be read as one."""
+    """One page: its posts by id, the lowest first, and what cannot be read as one.
 
-    def __init__(self, raws: Sequence[msgspec.Raw], validators: Validators) -> None:
+    before: the id that it was asked for; None: the newest.
+    """
+
+    def __init__(self, raws: Sequence[msgspec.Raw], before: int | None, validators: Validators) -> None:
+        self.before = before
         self.validators = validators
         self.bad: list[BadItem] = []
         self.posts: dict[int, _Post] = {}
@@ -96,6 +101,21 @@ class _Found:
         self.posts = dict(sorted(self.posts.items()))
         self.lowest = min(self.posts, default=0)
         self.highest = max(self.posts, default=0)
+
+    @property
+    def floor(self) -> int:
+        """The lowest id of which the page tells whether there is such a post."""
+        if self.before is None:
+            return self.lowest
+        return min(self.lowest or self.before, self.before - _PAGE_IDS)
+
+    def lacks(self, post_id: int) -> bool:
+        """Whether a post is gone: it would have to stand here."""
+        if self.bad or post_id in self.posts:  # what cannot be read may be the one that is looked for
+            return False
+        if self.before is None:
+            return bool(self.posts) and post_id > self.lowest
+        return self.floor <= post_id < self.before
 
 
 class _State:
@@ -129,8 +149,8 @@ class Discourse(Source[DiscourseOptions, DiscourseCursor]):
         title="Discourse forum",
         guarantee="every public post, at the next look; edits and deletions among the newest posts"
         " (recheck_posts), within recheck_seconds",
-        rate="one or two requests a look, one more for each answered post that was not seen; forums allow 200 a"
-        " minute and 50 in 10 seconds",
+        rate="one or two requests a look, one more for each answered post that was not seen; forums allow 200"
+        " a minute and 50 in 10 seconds",
         blind_spots="what only members see; posts that become public long after they were written; changes of"
         " older posts",
     )
@@ -156,7 +176,7 @@ class Discourse(Source[DiscourseOptions, DiscourseCursor]):
             yield state.page(())
         newest = await self._posts(None, state.validators)
         if newest is None:  # as it was at the last look
-            newest = _Found((), state.validators)
+            newest = _Found((), None, state.validators)
         state.last_id = state.last_id or newest.lowest - 1
         async for page in self._walk(state, min(newest.lowest, newest.highest)):
             yield page
@@ -183,7 +203,7 @@ class Discourse(Source[DiscourseOptions, DiscourseCursor]):
             return None
         if answer.status >= 400:
             return None
-        page = _Found(found.latest_posts[:_SAMPLES], Validators())
+        page = _Found(found.latest_posts[:_SAMPLES], None, Validators())
         source = cls(DiscourseOptions(url=base), context)
         samples = [source._comment(post, None) for post in page.posts.values()]
         return Probe(base, "", samples)
@@ -197,7 +217,7 @@ class Discourse(Source[DiscourseOptions, DiscourseCursor]):
         )
         if answer.not_modified:
             return None
-        return _Found(answer.decode(_Latest).latest_posts, answer.validators)
+        return _Found(answer.decode(_Latest).latest_posts, before, answer.validators)
 
     async def _page(self, before: int) -> _Found:
         found = await self._posts(before)
@@ -217,12 +237,11 @@ class Discourse(Source[DiscourseOptions, DiscourseCursor]):
             else:
                 low = middle
         page = await self._page(high)
-        return min(
-            (one.id for one in page.posts.values() if low <= one.id and one.created_at >= since), default=high
-        )
+        young = [one.id for one in page.posts.values() if one.id >= low and one.created_at >= since]
+        return min(young, default=high)
 
     async def _walk(self, state: _State, below: int) -> AsyncIterator[Page[DiscourseCursor]]:
-        """All posts after the last one that was read and below an id, in steps as large as a page can show."""
+        """All posts after the last one that was read and below an id, in steps of what a page can show."""
         step = _PAGE_IDS
         while state.last_id + 1 < below:
             before = min(below, state.last_id + 1 + step)
@@ -240,17 +259,16 @@ class Discourse(Source[DiscourseOptions, DiscourseCursor]):
         seen, lowest = 0, min(map(int, state.memory), default=before)
         while seen < self.options.recheck_posts and before > lowest:
             found = await self._page(before)
-            seen += max(_PAGE_IDS + 1, len(found.posts))
+            seen += max(_LEAST_POSTS, len(found.posts))
             yield state.page(await self._news(state, found))
-            before = min(found.lowest or before, before - _PAGE_IDS)
+            before = found.floor
 
     async def _news(self, state: _State, found: _Found) -> list[SourceComment | BadItem]:
         """What a page has that is new, or another than it was, or gone."""
         told: list[SourceComment | BadItem] = list(found.bad)
         for post in found.posts.values():
             self._remember_parent(post.topic_id, post.post_number, str(post.id))
-        present = {str(one) for one in found.posts}
-        for missing in [one for one in state.memory if one not in present and self._spans(found, int(one))]:
+        for missing in [one for one in state.memory if found.lacks(int(one))]:
             gone = SourceComment(id=missing, deleted=True)
             if state.memory.tells_news(gone):
                 told.append(gone)
@@ -261,10 +279,6 @@ class Discourse(Source[DiscourseOptions, DiscourseCursor]):
             if state.memory.tells_news(comment):
                 told.append(comment)
         return told
-
-    @staticmethod
-    def _spans(found: _Found, post_id: int) -> bool:
-        return not found.bad and found.lowest < post_id < found.highest
 
     def _comment(self, post: _Post, parent: str | None) -> SourceComment:
         if post.is_gone:

@@ -3,14 +3,13 @@
 A connector that looks at the same comments again and again asks it of each whether there is anything new.
 """
 
-import hashlib
 from collections.abc import Iterator, Mapping
 
+from streams.ingest.markup import text_digest
 from streams.ingest.source import SourceComment
 
 __all__ = ["Memory"]
 
-_PRINT_BYTES = 6  # an edit goes unnoticed once in 2^48
 _DELETED = "-"
 
 
@@ -50,7 +49,7 @@ class Memory:
         before = self._marks.get(comment.id)
         if comment.deleted and before is None:
             return False
-        mark = _DELETED if comment.deleted else _print(comment.text)
+        mark = _DELETED if comment.deleted else f"{text_digest(comment.text):x}"
         if before is not None and before.partition("@")[0] == mark:
             return False
         self._marks[comment.id] = f"{mark}@{at:x}" if at else mark
@@ -61,7 +60,3 @@ class Memory:
     def kept(self) -> dict[str, str]:
         """For a cursor."""
         return dict(self._marks)
-
-
-def _print(text: str) -> str:
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=_PRINT_BYTES).hexdigest()

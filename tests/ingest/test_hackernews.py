@@ -18,7 +18,7 @@ def _maker(site: HackerNewsSite) -> Callable[[Context], HackerNews]:
 
 
 async def test_everything_arrives_once_through_faults_and_restarts() -> None:
-    talk = make_talk(1_000, seconds=1.5)
+    talk = make_talk(1_000, seconds=2.5)
     time = FakeTime(talk.remarks[500].at)
     faults = Faults(20, spread=40)
     site = HackerNewsSite(talk, faults=faults, clock=time.time)
