@@ -50,6 +50,7 @@ class DiscourseCursor(msgspec.Struct, frozen=True, omit_defaults=True):
     """Where reading stands."""
 
     since: datetime | None = None  # the place to begin at is still to be found
+    first_id: int = 0  # nothing from before is wanted
     last_id: int = 0  # everything up to it was read; 0: begin with what is shown first
     known: dict[str, str] = {}  # see `Memory`
     checked_at: int = 0  # when changes were looked for; seconds since 1970
@@ -123,6 +124,7 @@ class _State:
 
     def __init__(self, cursor: DiscourseCursor) -> None:
         self.since = cursor.since
+        self.first_id = cursor.first_id
         self.last_id = cursor.last_id
         self.memory = Memory(cursor.known, _REMEMBERED)
         self.checked_at = cursor.checked_at
@@ -133,6 +135,7 @@ class _State:
             comments,
             DiscourseCursor(
                 since=self.since,
+                first_id=self.first_id,
                 last_id=self.last_id,
                 known=self.memory.kept(),
                 checked_at=self.checked_at,
@@ -172,11 +175,13 @@ class Discourse(Source[DiscourseOptions, DiscourseCursor]):
         """See `Source`."""
         state = _State(cursor)
         if state.since is not None:
-            state.last_id, state.since = await self._first_id(state.since) - 1, None
+            state.first_id, state.since = await self._first_id(state.since), None
+            state.last_id = state.first_id - 1
             yield state.page(())
         newest = await self._posts(None, state.validators)
         if newest is None:  # as it was at the last look
             newest = _Found((), None, state.validators)
+        state.first_id = state.first_id or newest.lowest
         state.last_id = state.last_id or newest.lowest - 1
         async for page in self._walk(state, min(newest.lowest, newest.highest)):
             yield page
@@ -231,14 +236,23 @@ class Discourse(Source[DiscourseOptions, DiscourseCursor]):
         low, high = 1, (newest.highest if newest else 0) + 1
         while high - low > _PAGE_IDS:
             middle = (low + high) // 2
-            page = await self._page(middle)
-            if page.posts and page.posts[page.highest].created_at >= since:
-                high = min(middle, page.highest)
+            below = await self._newest_below(middle, low)
+            if below is not None and below.created_at >= since:
+                high = min(middle, below.id)
             else:
                 low = middle
         page = await self._page(high)
         young = [one.id for one in page.posts.values() if one.id >= low and one.created_at >= since]
         return min(young, default=high)
+
+    async def _newest_below(self, before: int, floor: int) -> _Post | None:
+        """The newest post below an id, if there is one down to a floor."""
+        while before > floor:
+            page = await self._page(before)
+            if page.posts:
+                return page.posts[page.highest]
+            before = page.floor
+        return None
 
     async def _walk(self, state: _State, below: int) -> AsyncIterator[Page[DiscourseCursor]]:
         """All posts after the last one that was read and below an id, in steps of what a page can show."""
@@ -273,7 +287,7 @@ class Discourse(Source[DiscourseOptions, DiscourseCursor]):
             if state.memory.tells_news(gone):
                 told.append(gone)
         for post in found.posts.values():
-            if post.post_type != _REGULAR_POST:
+            if post.post_type != _REGULAR_POST or post.id < state.first_id:
                 continue
             comment = self._comment(post, await self._parent(post))
             if state.memory.tells_news(comment):

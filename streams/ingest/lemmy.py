@@ -52,9 +52,8 @@ class LemmyOptions(SourceOptions):
 class LemmyCursor(msgspec.Struct, frozen=True, omit_defaults=True):
     """Where reading stands. Times are seconds since 1970."""
 
-    newest: float = (
-        0.0  # when the newest comment that was read was published; 0: begin with what is shown first
-    )
+    since: float = 0.0  # nothing from before is wanted
+    newest: float = 0.0  # the date of the newest that was read; 0: begin with what is shown first
     known: dict[str, str] = {}  # see `Memory`
     checked_at: float = 0.0  # when comments were looked at again
 
@@ -149,7 +148,8 @@ class Lemmy(Source[LemmyOptions, LemmyCursor]):
 
     def begin(self, since: datetime | None) -> LemmyCursor:
         """See `Source`."""
-        return LemmyCursor() if since is None else LemmyCursor(newest=since.timestamp() + _OVERLAP_SECONDS)
+        start = 0.0 if since is None else since.timestamp()
+        return LemmyCursor(since=start, newest=start)
 
     async def fetch(self, cursor: LemmyCursor) -> AsyncIterator[Page[LemmyCursor]]:
         """See `Source`."""
@@ -158,7 +158,7 @@ class Lemmy(Source[LemmyOptions, LemmyCursor]):
         now = self.context.clock().timestamp()
         again = now - cursor.checked_at >= self.options.recheck_seconds
         back = max(_OVERLAP_SECONDS, self.options.recheck_hours * 3_600 if again and cursor.known else 0)
-        read = await self._read(cursor.newest - back if cursor.newest else None)
+        read = await self._read(max(cursor.since, cursor.newest - back) if cursor.newest else None)
         memory = Memory(cursor.known, _REMEMBERED)
         newest, checked_at = cursor.newest, cursor.checked_at
         news: list[SourceComment | BadItem] = list(read.bad)
@@ -168,12 +168,12 @@ class Lemmy(Source[LemmyOptions, LemmyCursor]):
                 news.append(comment)
             newest = max(newest, min(view.at, now))
             if len(news) >= _PAGE_COMMENTS:
-                yield Page(news, LemmyCursor(newest, memory.kept(), checked_at))
+                yield Page(news, LemmyCursor(cursor.since, newest, memory.kept(), checked_at))
                 news = []
         news += [gone for gone in await self._gone(memory, read) if memory.tells_news(gone)]
         if again:
             checked_at = now
-        yield Page(news, LemmyCursor(newest, memory.kept(), checked_at))
+        yield Page(news, LemmyCursor(cursor.since, newest, memory.kept(), checked_at))
 
     @classmethod
     async def probe(cls, url: str, context: Context) -> Probe | None:

@@ -68,7 +68,7 @@ class MastodonSite(Site):
 
     def _told(self, remark: Remark) -> Told:
         return Told(
-            text=remark.text,
+            text=" ".join([remark.text, *(f"#{tag}" for tag in self._tags(remark))]),
             author=f"{remark.author}@social.example",
             thread=str(self._ids[self._root(remark).number]),
             parent=None if remark.parent is None else str(self._ids[remark.parent]),

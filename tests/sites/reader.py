@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ from streams.errors import SourceError
 from streams.ingest.source import BadItem, Context, Source, SourceComment
 from streams.polite.client import PoliteOptions, Web
 from streams.polite.gate import Pace
-from tests.sites.site import Site
+from tests.sites.site import Site, Told
 from tests.sites.talk import epoch_ms
 
 __all__ = ["Account", "Crashes", "FakeTime", "compare", "read_to_the_end"]
@@ -183,8 +183,8 @@ class _Reading:
                 self._account.comments.append(one)
 
 
-def compare(site: Site, account: Account) -> dict[str, list[str]]:
-    """What is wrong with what was read, by kind of error; nothing is left out when it is empty."""
+def compare(site: Site, account: Account, *, since: datetime | None = None) -> dict[str, list[str]]:
+    """What is wrong with what was read, by kind of error. since: nothing from before was wanted."""
     wrong: dict[str, list[str]] = {}
     latest: dict[str, SourceComment] = {}
     for one in account.comments:
@@ -193,13 +193,16 @@ def compare(site: Site, account: Account) -> dict[str, list[str]]:
             wrong.setdefault("repeats", []).append(one.id)
         latest[one.id] = one
     truth = site.truth()
+    earliest = 0 if since is None else epoch_ms(since)
     for comment_id, told in truth.items():
+        if told.created_at_ms < earliest:
+            continue
         got = latest.get(comment_id)
         if got is None or (got.deleted and not told.deleted):
             if not told.deleted:
                 wrong.setdefault("gaps", []).append(comment_id)
             continue
-        gone = told.parent is not None and truth[told.parent].deleted if told.parent in truth else False
+        gone = _answers_what_is_gone(told, truth)
         for name, expected, found in _differences(told, got):
             # Nobody can be asked about an answered comment that is gone.
             excused = (name in ("parent", "thread") and gone) or (
@@ -207,13 +210,19 @@ def compare(site: Site, account: Account) -> dict[str, list[str]]:
             )
             if expected != found and not excused:
                 wrong.setdefault(name, []).append(f"{comment_id}: {found!r} for {expected!r}")
-    wrong |= {"others": sorted(latest.keys() - truth.keys())} if latest.keys() - truth.keys() else {}
+    wanted = {one for one, told in truth.items() if told.created_at_ms >= earliest}
+    wrong |= {"others": sorted(latest.keys() - wanted)} if latest.keys() - wanted else {}
     wrong |= {"bad": [one.detail for one in account.bad]} if account.bad else {}
     wrong |= {"violations": site.violations} if site.violations else {}
     return wrong
 
 
-def _differences(told: Any, got: SourceComment) -> list[tuple[str, object, object]]:
+def _answers_what_is_gone(told: Told, truth: Mapping[str, Told]) -> bool:
+    above = truth.get(told.parent or "")
+    return above is not None and (above.deleted or _answers_what_is_gone(above, truth))
+
+
+def _differences(told: Told, got: SourceComment) -> list[tuple[str, object, object]]:
     found: list[tuple[str, object, object]] = [("deleted", told.deleted, got.deleted)]
     if told.deleted or got.deleted:
         return found
