@@ -67,6 +67,10 @@ class _Card(msgspec.Struct, frozen=True):
     title: str = ""
 
 
+class _Boosted(msgspec.Struct, frozen=True):
+    id: str
+
+
 class _Status(msgspec.Struct, frozen=True):
     id: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,19}$")]
     created_at: datetime
@@ -78,7 +82,7 @@ class _Status(msgspec.Struct, frozen=True):
     url: str | None = None
     uri: str = ""
     card: _Card | None = None
-    reblog: msgspec.Raw | None = None
+    reblog: _Boosted | None = None
 
 
 class _State:

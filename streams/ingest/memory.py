@@ -41,18 +41,20 @@ class Memory:
         """The moment that was given with it; 0 if there was none."""
         return int(self._marks.get(comment_id, "").partition("@")[2] or "0", 16)
 
-    def tells_news(self, comment: SourceComment, *, at: int = 0) -> bool:
+    def tells_news(self, comment: SourceComment, *, at: int = 0, key: str = "") -> bool:
         """Whether a comment is new, or another than it was; it counts as told from now on.
 
-        A deletion is news only of a comment that is remembered. at: a moment to keep with it, 0 or more.
+        A deletion is news only of a comment that is remembered. at: a moment to keep with it, 0 or more;
+        key: what to remember it by instead of its id.
         """
-        before = self._marks.get(comment.id)
+        key = key or comment.id
+        before = self._marks.get(key)
         if comment.deleted and before is None:
             return False
         mark = _DELETED if comment.deleted else f"{text_digest(comment.text):x}"
         if before is not None and before.partition("@")[0] == mark:
             return False
-        self._marks[comment.id] = f"{mark}@{at:x}" if at else mark
+        self._marks[key] = f"{mark}@{at:x}" if at else mark
         while len(self._marks) > self._limit:
             del self._marks[next(iter(self._marks))]
         return True

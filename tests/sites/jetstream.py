@@ -23,7 +23,7 @@ _PARAMETERS = frozenset(
     {"wantedCollections", "wantedDids", "maxMessageSizeBytes", "cursor", "compress", "requireHello"}
 )
 _MAX_COLLECTIONS = 100
-_OFF_TOPIC = "Somebody's breakfast, remark"
+_OFF_TOPIC = "Somebody's breakfast, number"
 
 
 def account_of(author: str) -> str:

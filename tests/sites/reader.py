@@ -21,6 +21,7 @@ from tests.sites.talk import epoch_ms
 __all__ = ["Account", "Crashes", "FakeTime", "compare", "read_to_the_end"]
 
 _QUIET_SECONDS = 700.0  # longer than any source waits before it looks at older comments again
+_EMPTY_PAGES = 3
 _MOST_ROUNDS = 2_000
 _PATIENCE_SECONDS = 0.3
 
@@ -94,17 +95,22 @@ async def read_to_the_end(
     crashes: Crashes | None = None,
     since: datetime | None = None,
     poll_seconds: float = 30.0,
+    endless: bool = False,
 ) -> Account:
-    """All that a source yields until its site has no more to say and nothing new comes for some rounds."""
+    """All that a source yields until its site has no more to say and nothing new comes for some rounds.
+
+    endless: it is a stream: the end is when some of its pages are empty.
+    """
     account = Account()
-    reading = _Reading(make, time, crashes, since, account=account)
+    is_over = (lambda: site.is_done) if endless else (lambda: False)
+    reading = _Reading(make, time, crashes, since, account=account, is_over=is_over)
     quiet = 0
     for _ in range(_MOST_ROUNDS):
         told, failed = len(account.comments), len(account.failures) + account.restarts
         await reading.round()
         still = told == len(account.comments) and failed == len(account.failures) + account.restarts
         quiet = quiet + 1 if site.is_done and still else 0
-        if quiet * poll_seconds > _QUIET_SECONDS:
+        if quiet * poll_seconds > _QUIET_SECONDS or reading.ended:
             await reading.end()
             return account
         await time.sleep(poll_seconds)
@@ -120,12 +126,15 @@ class _Reading:
         since: datetime | None,
         *,
         account: Account,
+        is_over: Callable[[], bool],
     ) -> None:
         self._make = make
         self._time = time
         self._crashes = crashes
         self._since = since
         self._account = account
+        self._is_over = is_over
+        self.ended = False
         self._saved: bytes | None = None
         self._lost: list[SourceComment] = []  # delivered, but their cursor was not saved
         options = PoliteOptions(
@@ -161,8 +170,13 @@ class _Reading:
         else:
             cursor = msgspec.json.decode(self._saved, type=self._source.cursor_type)
         async with aclosing(self._source.fetch(cursor)) as pages:  # type: ignore[type-var]  # is a generator
+            empty = 0
             async for page in pages:
                 self._deliver(page.comments)
+                empty = 0 if page.comments else empty + 1
+                if self._is_over() and empty > _EMPTY_PAGES:
+                    self.ended = True
+                    return
                 fate = self._crashes.next() if self._crashes else ""
                 if fate == "before":
                     self._lost += [one for one in page.comments if isinstance(one, SourceComment)]
