@@ -15,6 +15,7 @@ import msgspec
 from pydantic import Field
 
 from streams.errors import FailureReason, SettingsError, SourceError
+from streams.ingest.discourse_posts import PAGE_IDS, REGULAR_POST, Found, Latest, Post
 from streams.ingest.memory import Memory
 from streams.ingest.source import About, BadItem, Context, Page, Probe, Source, SourceComment
 from streams.ingest.source_options import SourceOptions
@@ -22,13 +23,11 @@ from streams.polite.client import Validators
 
 __all__ = ["Discourse", "DiscourseCursor", "DiscourseOptions"]
 
-_PAGE_IDS: Final = 49  # so many ids below another are always on one page
 _MOST_STEP_IDS = 5_000
 _LEAST_POSTS = 10  # count a page for so many, where nearly all posts are hidden
 _REMEMBERED = 1_000
 _CACHED_PARENTS = 20_000
 _SAMPLES = 3
-_REGULAR_POST = 1  # others are notices of moderators and "moved to"
 _GONE: Final = frozenset({403, 404, 410})
 
 
@@ -55,68 +54,6 @@ class DiscourseCursor(msgspec.Struct, frozen=True, omit_defaults=True):
     known: dict[str, str] = {}  # see `Memory`
     checked_at: int = 0  # when changes were looked for; seconds since 1970
     validators: Validators = Validators()  # of the newest page
-
-
-class _Post(msgspec.Struct, frozen=True):
-    id: int
-    topic_id: int
-    post_number: int
-    created_at: datetime
-    username: str = ""
-    cooked: str = ""
-    topic_slug: str | None = None
-    topic_title: str | None = None
-    post_type: int = _REGULAR_POST
-    reply_to_post_number: int | None = None
-    hidden: bool = False
-    user_deleted: bool = False
-
-    @property
-    def is_gone(self) -> bool:
-        """Whether readers see a notice in its place."""
-        return self.hidden or self.user_deleted
-
-
-class _Latest(msgspec.Struct, frozen=True):
-    latest_posts: list[msgspec.Raw]
-
-
-class _Found:
-    """One page: its posts by id, the lowest first, and what cannot be read as one.
-
-    before: the id that it was asked for; None: the newest.
-    """
-
-    def __init__(self, raws: Sequence[msgspec.Raw], before: int | None, validators: Validators) -> None:
-        self.before = before
-        self.validators = validators
-        self.bad: list[BadItem] = []
-        self.posts: dict[int, _Post] = {}
-        for raw in raws:
-            try:
-                post = msgspec.json.decode(raw, type=_Post)
-            except msgspec.ValidationError:
-                self.bad.append(BadItem(bytes(raw), "a post of an unexpected shape"))
-            else:
-                self.posts[post.id] = post
-        self.posts = dict(sorted(self.posts.items()))
-        self.lowest = min(self.posts, default=0)
-        self.highest = max(self.posts, default=0)
-
-    @property
-    def floor(self) -> int:
-        """The lowest id of which the page tells whether there is such a post."""
-        if self.before is None:
-            return self.lowest
-        return min(self.lowest or self.before, self.before - _PAGE_IDS)
-
-    def lacks(self, post_id: int) -> bool:
-        """Whether a post is gone: it would have to stand here."""
-        if self.bad or post_id in self.posts:  # what cannot be read may be the one that is looked for
-            return False
-        if self.before is None:
-            return bool(self.posts) and post_id > self.lowest
-        return self.floor <= post_id < self.before
 
 
 class _State:
@@ -180,7 +117,7 @@ class Discourse(Source[DiscourseOptions, DiscourseCursor]):
             yield state.page(())
         newest = await self._posts(None, state.validators)
         if newest is None:  # as it was at the last look
-            newest = _Found((), None, state.validators)
+            newest = Found((), None, state.validators)
         state.first_id = state.first_id or newest.lowest
         state.last_id = state.last_id or newest.lowest - 1
         async for page in self._walk(state, min(newest.lowest, newest.highest)):
@@ -201,19 +138,19 @@ class Discourse(Source[DiscourseOptions, DiscourseCursor]):
         base = url.rstrip("/")
         try:
             answer = await context.http.get(f"{base}/posts.json", allow=range(400, 500))
-            found = answer.decode(_Latest)
+            found = answer.decode(Latest)
         except SourceError as error:
             if error.reason is not FailureReason.MALFORMED:
                 raise
             return None
         if answer.status >= 400:
             return None
-        page = _Found(found.latest_posts[:_SAMPLES], None, Validators())
+        page = Found(found.latest_posts[:_SAMPLES], None, Validators())
         source = cls(DiscourseOptions(url=base), context)
         samples = [source._comment(post, None) for post in page.posts.values()]
         return Probe(base, "", samples)
 
-    async def _posts(self, before: int | None, validators: Validators | None = None) -> _Found | None:
+    async def _posts(self, before: int | None, validators: Validators | None = None) -> Found | None:
         """A page of the list; None when it has not changed."""
         answer = await self.context.http.get(
             f"{self._url}/posts.json",
@@ -222,9 +159,9 @@ class Discourse(Source[DiscourseOptions, DiscourseCursor]):
         )
         if answer.not_modified:
             return None
-        return _Found(answer.decode(_Latest).latest_posts, before, answer.validators)
+        return Found(answer.decode(Latest).latest_posts, before, answer.validators)
 
-    async def _page(self, before: int) -> _Found:
+    async def _page(self, before: int) -> Found:
         found = await self._posts(before)
         if found is None:
             raise SourceError(FailureReason.MALFORMED, "not modified, which was not asked")
@@ -234,7 +171,7 @@ class Discourse(Source[DiscourseOptions, DiscourseCursor]):
         """The id from which on posts are not older than a date, found by halving."""
         newest = await self._posts(None)
         low, high = 1, (newest.highest if newest else 0) + 1
-        while high - low > _PAGE_IDS:
+        while high - low > PAGE_IDS:
             middle = (low + high) // 2
             below = await self._newest_below(middle, low)
             if below is not None and below.created_at >= since:
@@ -245,7 +182,7 @@ class Discourse(Source[DiscourseOptions, DiscourseCursor]):
         young = [one.id for one in page.posts.values() if one.id >= low and one.created_at >= since]
         return min(young, default=high)
 
-    async def _newest_below(self, before: int, floor: int) -> _Post | None:
+    async def _newest_below(self, before: int, floor: int) -> Post | None:
         """The newest post below an id, if there is one down to a floor."""
         while before > floor:
             page = await self._page(before)
@@ -256,13 +193,13 @@ class Discourse(Source[DiscourseOptions, DiscourseCursor]):
 
     async def _walk(self, state: _State, below: int) -> AsyncIterator[Page[DiscourseCursor]]:
         """All posts after the last one that was read and below an id, in steps of what a page can show."""
-        step = _PAGE_IDS
+        step = PAGE_IDS
         while state.last_id + 1 < below:
             before = min(below, state.last_id + 1 + step)
             found = await self._page(before)
             reaches = found.lowest <= state.last_id if found.posts else False
-            if step > _PAGE_IDS and not reaches:  # something between may be missing
-                step = max(_PAGE_IDS, step // 4)
+            if step > PAGE_IDS and not reaches:  # something between may be missing
+                step = max(PAGE_IDS, step // 4)
                 continue
             step = min(_MOST_STEP_IDS, step * 2) if reaches else step
             state.last_id = before - 1
@@ -277,7 +214,7 @@ class Discourse(Source[DiscourseOptions, DiscourseCursor]):
             yield state.page(await self._news(state, found))
             before = found.floor
 
-    async def _news(self, state: _State, found: _Found) -> list[SourceComment | BadItem]:
+    async def _news(self, state: _State, found: Found) -> list[SourceComment | BadItem]:
         """What a page has that is new, or another than it was, or gone."""
         told: list[SourceComment | BadItem] = list(found.bad)
         for post in found.posts.values():
@@ -287,14 +224,14 @@ class Discourse(Source[DiscourseOptions, DiscourseCursor]):
             if state.memory.tells_news(gone):
                 told.append(gone)
         for post in found.posts.values():
-            if post.post_type != _REGULAR_POST or post.id < state.first_id:
+            if post.post_type != REGULAR_POST or post.id < state.first_id:
                 continue
             comment = self._comment(post, await self._parent(post))
             if state.memory.tells_news(comment):
                 told.append(comment)
         return told
 
-    def _comment(self, post: _Post, parent: str | None) -> SourceComment:
+    def _comment(self, post: Post, parent: str | None) -> SourceComment:
         if post.is_gone:
             return SourceComment(id=str(post.id), deleted=True)
         slug = quote(post.topic_slug or "-", safe="")
@@ -309,7 +246,7 @@ class Discourse(Source[DiscourseOptions, DiscourseCursor]):
             permalink=f"{self._url}/t/{slug}/{post.topic_id}/{post.post_number}",
         )
 
-    async def _parent(self, post: _Post) -> str | None:
+    async def _parent(self, post: Post) -> str | None:
         """The id of the post that another answers, which is named by its number in the topic."""
         number = post.reply_to_post_number
         if number is None:
@@ -318,7 +255,7 @@ class Discourse(Source[DiscourseOptions, DiscourseCursor]):
         if key not in self._parents:
             address = f"{self._url}/posts/by_number/{post.topic_id}/{number}.json"
             answer = await self.context.http.get(address, allow=_GONE)
-            found = None if answer.status in _GONE else str(answer.decode(_Post).id)
+            found = None if answer.status in _GONE else str(answer.decode(Post).id)
             self._remember_parent(*key, found)
         return self._parents[key]
 

@@ -7,41 +7,36 @@ answers to what was wanted are wanted, too. The protocol: https://github.com/blu
 import asyncio
 import hashlib
 import logging
-import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from datetime import datetime
-from typing import Any, Final, NamedTuple
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
 import aiohttp
-import httpx
 import msgspec
 from pydantic import Field
 
-from streams.errors import FailureReason, ForbiddenAddressError, SettingsError, SourceError
+from streams.errors import FailureReason, SettingsError, SourceError
 from streams.ingest.bluesky_posts import POSTS, Event, Post, Wanted, post_address, post_uri, read_post
 from streams.ingest.memory import Memory
 from streams.ingest.option_lists import Words
 from streams.ingest.source import About, BadItem, Context, Page, Probe, Source, SourceComment
 from streams.ingest.source_options import SiteUrl, SourceOptions
-from streams.polite.connection import PRIVATE_SETTING
-from streams.public_address import check_public
+from streams.ingest.websocket import opened
 
 __all__ = ["Jetstream", "JetstreamCursor", "JetstreamOptions", "Timing"]
 
 _MICROSECONDS: Final = 1_000_000
 _REWIND_US = 3 * _MICROSECONDS  # another instance may have had some events a little later
 _PAGE_COMMENTS = 100
-_OPEN_SECONDS = 30.0
-_MAX_MESSAGE_BYTES = 1_000_000
 _REMEMBERED = 1_500
 _FOLLOWED = 500
 _GAP_US = 60 * _MICROSECONDS
 _SAMPLES = 3
+_WELCOME: Final = b"Welcome to Jetstream"
 _SAMPLE_SECONDS = 5.0
 _BLUESKY: Final = frozenset({"bsky.app", "bsky.social"})
-_BUSY: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 _logger = logging.getLogger(__name__)
 
@@ -144,36 +139,36 @@ class Jetstream(Source[JetstreamOptions, JetstreamCursor]):
         """See `Source`."""
         return JetstreamCursor(time_us=0 if since is None else int(since.timestamp() * _MICROSECONDS))
 
-    async def fetch(self, cursor: JetstreamCursor) -> AsyncIterator[Page[JetstreamCursor]]:
+    async def fetch(self, cursor: JetstreamCursor) -> AsyncGenerator[Page[JetstreamCursor]]:
         """See `Source`. Does not end but with a failure."""
         wanted = self._wanted = self._wanted or await self._rules()
         state = _State(cursor)
         # From now on, and not from whenever the connection stands: it may break before the first event.
         state.time_us = state.time_us or int(self.context.clock().timestamp() * _MICROSECONDS)
         self._is_gapless = cursor.time_us == 0
-        async with _opened(self.options.url, self.context, max(0, state.time_us - _REWIND_US)) as stream:
-            comments: list[SourceComment | BadItem] = []
-            began = heard = self.context.clock()
+        comments: list[SourceComment | BadItem] = []
+        began = heard = self.context.clock()
+        async with opened(self._address(state.time_us - _REWIND_US), self.context) as stream:
             while True:
                 now = self.context.clock()
-                patience = (self._timing.page if comments else self._timing.quiet_page) - (
-                    now - began
-                ).total_seconds()
+                longest = self._timing.page if comments else self._timing.quiet_page
+                patience = longest - _seconds(now - began)
                 if len(comments) >= _PAGE_COMMENTS or patience <= 0:
                     yield state.page(comments)
                     comments, began = [], now
                     continue
                 try:
-                    event = await self._next(stream, patience, (now - heard).total_seconds())
+                    event = await self._next(stream, patience, _seconds(now - heard))
                 except SourceError:
                     yield state.page(comments)
                     raise
-                if isinstance(event, BadItem):
-                    comments.append(event)
-                elif event is not None:
+                if event is not None:
                     heard = now
-                    self._notice_gap(event, state)
                     comments += self._news(event, state, wanted)
+
+    def _address(self, cursor_us: int) -> str:
+        query = urlencode({"wantedCollections": POSTS, "cursor": max(0, cursor_us)})
+        return f"{self.options.url.rstrip('/')}/subscribe?{query}"
 
     def _notice_gap(self, event: Event, state: _State) -> None:
         if self._is_gapless or event.time_us - state.time_us < _GAP_US:
@@ -192,19 +187,17 @@ class Jetstream(Source[JetstreamOptions, JetstreamCursor]):
             base = str(JetstreamOptions.model_fields["url"].default)
         else:
             answer = await context.http.get(base, allow=range(400, 500))
-            if answer.status >= 400 or not answer.content[:1_000].lstrip().startswith(
-                b"Welcome to Jetstream"
-            ):
+            if answer.status >= 400 or not answer.content.lstrip().startswith(_WELCOME):
                 return None
         source = cls(JetstreamOptions(url=base, everything=True), context)
         return Probe(base, "Bluesky", await source._samples())
 
     async def _samples(self) -> list[SourceComment]:
         found: list[SourceComment] = []
-        start = int(self.context.clock().timestamp() * _MICROSECONDS) - 60 * _MICROSECONDS
+        cursor = self.begin(self.context.clock() - timedelta(minutes=1))
         try:
-            async with asyncio.timeout(_SAMPLE_SECONDS):
-                async for page in self.fetch(JetstreamCursor(time_us=start)):
+            async with asyncio.timeout(_SAMPLE_SECONDS), aclosing(self.fetch(cursor)) as pages:
+                async for page in pages:
                     found += [one for one in page.comments if isinstance(one, SourceComment) and one.text]
                     if len(found) >= _SAMPLES:
                         break
@@ -259,30 +252,35 @@ class Jetstream(Source[JetstreamOptions, JetstreamCursor]):
             self._suspect = content
             raise SourceError(FailureReason.MALFORMED, "an event of an unexpected shape") from error
 
-    def _news(self, event: Event, state: _State, wanted: Wanted) -> list[SourceComment | BadItem]:
+    def _news(self, event: Event | BadItem, state: _State, wanted: Wanted) -> list[SourceComment | BadItem]:
         """What an event tells that was not told before."""
+        if isinstance(event, BadItem):
+            return [event]
+        self._notice_gap(event, state)
         replayed = event.time_us <= state.time_us
         state.time_us = max(state.time_us, event.time_us)
+        if event.kind != "commit" or event.commit is None or event.commit.collection != POSTS:
+            return []
+        key = _digest(post_uri(event.did, event.commit.rkey))
+        if replayed and key in state.memory:
+            return []
+        found = self._read(event, key, state, wanted)
+        if isinstance(found, SourceComment) and not state.memory.tells_news(found, key=key):
+            return []
+        return [] if found is None else [found]
+
+    def _read(self, event: Event, key: str, state: _State, wanted: Wanted) -> SourceComment | BadItem | None:
+        """What an event of a post says; None if nobody wants it."""
         commit = event.commit
-        if event.kind != "commit" or commit is None or commit.collection != POSTS:
-            return []
-        uri = post_uri(event.did, commit.rkey)
-        key = _digest(uri)
-        known = key in state.memory
-        if replayed and known:
-            return []
-        if commit.operation == "delete":
-            gone = SourceComment(id=uri, deleted=True)
-            return [gone] if state.memory.tells_news(gone, key=key) else []
+        if commit is not None and commit.operation == "delete":
+            return SourceComment(id=post_uri(event.did, commit.rkey), deleted=True)
         post = read_post(event)
         if post is None:
-            return (
-                [BadItem(_shown(event), "a post of an unexpected shape")] if self.options.everything else []
-            )
-        if not known and not self._is_wanted(post, event, state, wanted):
-            return []
-        comment = self._comment(event, post, state)
-        return [comment] if state.memory.tells_news(comment, key=key) else []
+            bad = BadItem(_shown(event), "a post of an unexpected shape")
+            return bad if self.options.everything else None
+        if key not in state.memory and not self._is_wanted(post, event, state, wanted):
+            return None
+        return self._comment(event, post, state)
 
     def _is_wanted(self, post: Post, event: Event, state: _State, wanted: Wanted) -> bool:
         followed = self.options.replies and _digest(post.root) in state.followed
@@ -308,46 +306,8 @@ class _Resolved(msgspec.Struct, frozen=True):
     did: str
 
 
-@asynccontextmanager
-async def _opened(
-    url: str, context: Context, cursor_us: int
-) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
-    """The stream of posts from some moment on.  Raises SourceError."""
-    parts = urlsplit(url)
-    scheme = "wss" if parts.scheme == "https" else "ws"
-    query = urlencode({"wantedCollections": POSTS, "cursor": cursor_us})
-    address = f"{scheme}://{parts.netloc}{parts.path.rstrip('/')}/subscribe?{query}"
-
-    def checked(info: Any) -> socket.socket:
-        if not context.allow_private:
-            check_public([str(info[4][0])], PRIVATE_SETTING)
-        return socket.socket(info[0], info[1], info[2])
-
-    connector = aiohttp.TCPConnector(
-        ssl=httpx.create_ssl_context(), socket_factory=checked, use_dns_cache=False
-    )
-    timeout = aiohttp.ClientWSTimeout(ws_close=1.0)
-    async with aiohttp.ClientSession(
-        connector=connector, headers={"User-Agent": context.http.user_agent}
-    ) as session:
-        try:
-            async with asyncio.timeout(_OPEN_SECONDS):
-                stream = await session.ws_connect(
-                    address, heartbeat=30.0, timeout=timeout, max_msg_size=_MAX_MESSAGE_BYTES
-                )
-        except TimeoutError:
-            raise SourceError(FailureReason.TIMEOUT, "the stream does not open in time") from None
-        except ForbiddenAddressError as error:
-            raise SourceError(FailureReason.FORBIDDEN_ADDRESS, str(error)) from None
-        except aiohttp.WSServerHandshakeError as error:
-            reason = FailureReason.BUSY if error.status in _BUSY else FailureReason.REFUSED
-            detail = f"the stream is refused with status {error.status}"
-            raise SourceError(reason, detail, status=error.status) from None
-        except aiohttp.ClientError as error:
-            detail = f"no connection to the stream ({type(error).__name__})"
-            raise SourceError(FailureReason.UNREACHABLE, detail) from None
-        async with stream:
-            yield stream
+def _seconds(time: timedelta) -> float:
+    return time.total_seconds()
 
 
 def _digest(uri: str) -> str:
