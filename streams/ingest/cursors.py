@@ -1,13 +1,14 @@
 """How far each source has been read, kept in the compacted topic `cursors`: the last record of a key counts.
 
 The key is desk/kind/source, the value JSON: the connector's own cursor, and when it was saved. Whoever saves
-one has made sure before that the broker has all comments up to there.
+one has made sure before that the broker has all comments up to there. Under that key and "#sending" stand
+the ids of comments that were about to be sent; a cursor that was saved later says that they have arrived.
 """
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Sequence
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 import msgspec
 from kafka import KafkaProducer
@@ -21,24 +22,33 @@ __all__ = ["CursorLog", "SavedCursor", "read_cursors"]
 
 _SEND_SECONDS = 45.0  # longer than the client takes to give a record up, so that its own error comes first
 _CLOSE_SECONDS = 1.0
+_SENDING = "#sending"  # no part of a key has this character
 
 _logger = logging.getLogger(__name__)
 
 
-class SavedCursor(msgspec.Struct, frozen=True):
-    """A record of the topic. saved_at: epoch ms."""
+class _Record(msgspec.Struct, frozen=True):
+    """A value of the topic. saved_at: epoch ms."""
 
     saved_at: int
-    cursor: msgspec.Raw
+    cursor: msgspec.Raw = msgspec.Raw(b"null")
+    sending: tuple[str, ...] = ()
 
 
-def read_cursors(settings: Settings, keys: Collection[str]) -> dict[str, bytes]:
-    """The JSON of the cursors that were saved last, by key.
+class SavedCursor(NamedTuple):
+    """What is known of a source. cursor: JSON, None if none was saved; sending: ids that may have arrived."""
+
+    cursor: bytes | None = None
+    sending: tuple[str, ...] = ()
+
+
+def read_cursors(settings: Settings, keys: Collection[str]) -> dict[str, SavedCursor]:
+    """What was saved last, by key.
 
     Raises BrokerError when the broker is down or lacks the topic.
     """
-    found: dict[str, bytes] = {}
-    wanted = {key.encode(): key for key in keys}
+    found: dict[str, SavedCursor] = {}
+    wanted = {f"{key}{end}".encode(): key for key in keys for end in ("", _SENDING)}
     with open_consumer(settings, auto_offset_reset="earliest") as consumer:
         place, *_ = partitions_of(consumer, settings, Topic.CURSORS)
         consumer.assign([place])
@@ -48,7 +58,12 @@ def read_cursors(settings: Settings, keys: Collection[str]) -> dict[str, bytes]:
             if key is None:
                 continue
             try:
-                found[key] = bytes(msgspec.json.decode(record.value or b"", type=SavedCursor).cursor)
+                value = msgspec.json.decode(record.value or b"", type=_Record)
+                known = found.get(key, SavedCursor())
+                if (record.key or b"").endswith(_SENDING.encode()):
+                    found[key] = known._replace(sending=value.sending)
+                else:
+                    found[key] = SavedCursor(bytes(value.cursor))
             except msgspec.DecodeError as error:
                 _logger.warning("a record of the topic cursors for %s is not readable: %s", key, error)
     return found
@@ -71,20 +86,20 @@ class CursorLog:
     ) -> None:
         self.close()
 
-    def save(self, cursors: Mapping[str, bytes], *, now_ms: int) -> None:
-        """Return when the broker has them. cursors: JSON by key."""
+    def save(self, key: str, cursor: bytes, *, now_ms: int) -> None:
+        """Return when the broker has a cursor. cursor: JSON."""
+        self._write(key, _Record(now_ms, cursor=msgspec.Raw(cursor)))
+
+    def announce(self, key: str, ids: Sequence[str], *, now_ms: int) -> None:
+        """Return when the broker knows that these comments are about to be sent."""
+        self._write(f"{key}{_SENDING}", _Record(now_ms, sending=tuple(ids)))
+
+    def _write(self, key: str, record: _Record) -> None:
         with clear_broker_errors(self._settings):
-            under_way = [
-                self._producer.send(
-                    self._topic,
-                    value=msgspec.json.encode(SavedCursor(now_ms, msgspec.Raw(cursor))),
-                    key=key.encode(),
-                    partition=0,
-                )
-                for key, cursor in cursors.items()
-            ]
-            for future in under_way:
-                future.get(timeout=_SEND_SECONDS)
+            under_way = self._producer.send(
+                self._topic, value=msgspec.json.encode(record), key=key.encode(), partition=0
+            )
+            under_way.get(timeout=_SEND_SECONDS)
 
     def close(self, timeout: float = _CLOSE_SECONDS) -> None:
         """Close the connection; what is under way after so many seconds is given up."""

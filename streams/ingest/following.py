@@ -2,8 +2,9 @@
 
 The cursor goes on only when the broker has acknowledged all comments up to there, and is saved every few
 seconds and at the end. What was delivered after the last save is delivered again after a crash: a comment
-counts once. A failure of any kind ends in a pause, twice as long each time, and then in another attempt from
-where it was; one source that fails does not concern the others.
+counts once. Where a source has to know what it delivered (`Source.recall`), that is written down before, and
+the cursor after each page. A failure of any kind ends in a pause, twice as long each time, and then in
+another attempt from where it was; one source that fails does not concern the others.
 """
 
 import asyncio
@@ -20,7 +21,7 @@ from streams.ingest.metrics import SourceMetrics
 from streams.ingest.outbox import Outbox
 from streams.ingest.outgoing import Outgoing
 from streams.ingest.registry import AnySource
-from streams.ingest.source import Page
+from streams.ingest.source import Page, Source, SourceComment
 
 __all__ = ["Follower", "Patience", "Stopped"]
 
@@ -89,6 +90,7 @@ class Follower:
         self._poll_seconds = poll_seconds
         self._patience = patience or Patience()
         self._once = once
+        self._recalls = type(source).recall is not Source.recall
         self._failures = 0  # in a row
         self.delivered_count = 0
 
@@ -136,7 +138,7 @@ class Follower:
                 self._cursor = page.cursor
                 self._failures = 0
                 self._metrics.polled(self._clock().timestamp())
-                if (self._clock() - self._saved_at).total_seconds() >= _SAVE_SECONDS:
+                if self._recalls or (self._clock() - self._saved_at).total_seconds() >= _SAVE_SECONDS:
                     await self._save()
         finally:
             if isinstance(pages, AsyncGenerator):
@@ -147,6 +149,9 @@ class Follower:
 
     async def _deliver(self, page: Page[Any]) -> None:
         items = [self._outgoing.record(comment) for comment in page.comments]
+        ids = [one.id for one in page.comments if isinstance(one, SourceComment)]
+        if self._recalls and ids:
+            await self._insist(lambda: self._outbox.announce(self._key, ids, now_ms=self._now_ms()))
         await self._insist(lambda: self._outbox.deliver(items))
         self.delivered_count += len(items)
         self._metrics.delivered(len(items))
@@ -156,7 +161,7 @@ class Follower:
         self._saved_at = self._clock()
         if cursor == self._saved:
             return
-        await self._insist(lambda: self._outbox.save({self._key: cursor}, now_ms=self._now_ms()))
+        await self._insist(lambda: self._outbox.save(self._key, cursor, now_ms=self._now_ms()))
         self._saved = cursor
 
     async def _insist(self, send: Callable[[], Awaitable[None]]) -> None:
@@ -179,7 +184,7 @@ class Follower:
         if cursor != self._saved:
             try:
                 async with asyncio.timeout(_LAST_SAVE_SECONDS):
-                    await self._outbox.save({self._key: cursor}, now_ms=self._now_ms())
+                    await self._outbox.save(self._key, cursor, now_ms=self._now_ms())
             except (BrokerError, TimeoutError) as error:
                 _logger.warning("%s: the last comments will be sent again: %s", self._key, error)
         await self._source.close()

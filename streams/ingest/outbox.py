@@ -5,7 +5,7 @@ milliseconds that the broker takes.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import TypeVar
@@ -35,9 +35,13 @@ class Outbox:
         if items:
             await self._in_thread(lambda: self._send(items))
 
-    async def save(self, cursors: Mapping[str, bytes], *, now_ms: int) -> None:
-        """Return when the broker has these cursors.  Raises BrokerError."""
-        await self._in_thread(lambda: self._save(cursors, now_ms))
+    async def save(self, key: str, cursor: bytes, *, now_ms: int) -> None:
+        """Return when the broker has this cursor.  Raises BrokerError."""
+        await self._in_thread(lambda: self._write(lambda log: log.save(key, cursor, now_ms=now_ms)))
+
+    async def announce(self, key: str, ids: Sequence[str], *, now_ms: int) -> None:
+        """Return when the broker knows that these comments are about to be sent.  Raises BrokerError."""
+        await self._in_thread(lambda: self._write(lambda log: log.announce(key, ids, now_ms=now_ms)))
 
     async def close(self, grace_seconds: float) -> None:
         """Let what is under way be finished, for so long; then it is given up."""
@@ -65,11 +69,11 @@ class Outbox:
             self._drop()
             raise
 
-    def _save(self, cursors: Mapping[str, bytes], now_ms: int) -> None:
+    def _write(self, write: Callable[[CursorLog], None]) -> None:
         try:
             if self._cursors is None:
                 self._cursors = CursorLog(self._settings)
-            self._cursors.save(cursors, now_ms=now_ms)
+            write(self._cursors)
         except BrokerError:
             self._drop()
             raise

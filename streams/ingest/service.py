@@ -15,7 +15,7 @@ import msgspec
 
 from streams.author_key import resolve_author_key
 from streams.errors import SettingsError
-from streams.ingest.cursors import read_cursors
+from streams.ingest.cursors import SavedCursor, read_cursors
 from streams.ingest.following import Follower
 from streams.ingest.metrics import IngestMetrics
 from streams.ingest.outbox import Outbox
@@ -42,12 +42,12 @@ class Followed(NamedTuple):
 
 
 class _Prepared(NamedTuple):
-    """A source that is to be followed, and the JSON of its cursor, if one was saved."""
+    """A source that is to be followed, and how far it was read."""
 
     key: str
     desk: str
     order: SourceOrder
-    saved: bytes | None
+    saved: SavedCursor
 
 
 def _now() -> datetime:
@@ -106,7 +106,7 @@ def _prepare(settings: Settings, orders: Sequence[SourceOrder]) -> list[_Prepare
             )
     keys = {f"{desk}/{one.connector.kind}/{name}": (desk, one) for (desk, name), one in found.items()}
     saved = read_cursors(settings, keys)
-    return [_Prepared(key, desk, one, saved.get(key)) for key, (desk, one) in keys.items()]
+    return [_Prepared(key, desk, one, saved.get(key, SavedCursor())) for key, (desk, one) in keys.items()]
 
 
 async def _follow(
@@ -132,7 +132,7 @@ async def _follow(
                     key,
                     source,
                     cursor=_first_cursor(key, source, saved, clock()),
-                    saved=saved,
+                    saved=saved.cursor,
                     outgoing=Outgoing(name, desk, author_of, settings.max_comment_bytes),
                     outbox=outbox,
                     metrics=metrics,
@@ -161,16 +161,17 @@ async def _follow(
     return Followed(sum(one.delivered_count for one in followers), failed)
 
 
-def _first_cursor(key: str, source: AnySource, saved: bytes | None, now: datetime) -> Any:
+def _first_cursor(key: str, source: AnySource, saved: SavedCursor, now: datetime) -> Any:
     """Where to begin: what was saved, or else what the options say."""
-    if saved is not None:
+    since = source.options.since
+    cursor = source.begin(None if since is None else moment(since, now))
+    if saved.cursor is not None:
         try:
-            return msgspec.json.decode(saved, type=source.cursor_type)
+            cursor = msgspec.json.decode(saved.cursor, type=source.cursor_type)
         except msgspec.DecodeError as error:
             # Of another version, or not ours: what is read again counts once.
             _logger.warning("%s: its cursor cannot be read, beginning anew: %s", key, error)
-    since = source.options.since
-    return source.begin(None if since is None else moment(since, now))
+    return source.recall(cursor, saved.sending)
 
 
 @asynccontextmanager

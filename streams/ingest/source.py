@@ -12,7 +12,7 @@ docs/sources.md shows how to write one; tests/contracts/test_sources.py is run o
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from datetime import datetime
 from typing import ClassVar, Generic, NamedTuple, TypeVar
 
@@ -141,6 +141,14 @@ class Source(ABC, Generic[OptionsT, CursorT]):
 
         Raises SourceError when the site cannot be asked at all.
         """
+
+    def recall(self, cursor: CursorT, ids: Collection[str]) -> CursorT:  # noqa: ARG002 - for subclasses
+        """The cursor, with comments that may have been delivered after it was saved, in a process that died.
+
+        A source that finds deletions by what it remembers must know of them: what is deleted before it is
+        read again would stay for ever. One that overrides this has its cursor saved after every page.
+        """
+        return cursor
 
     async def close(self) -> None:
         """Close what `fetch` has left open. Called once, when the source is not read any more."""

@@ -11,7 +11,7 @@ after counting. The header X-WP-TotalPages tells the end.
 """
 
 import re
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar, Final, NamedTuple
 
@@ -51,7 +51,10 @@ class WordPressOptions(SourceOptions):
 
 
 class Known(NamedTuple):
-    """What is remembered of a comment. digest: of its visible text; date: whole seconds since 1970."""
+    """What is remembered of a comment.
+
+    digest: of its visible text, -1 if that is not known; date: whole seconds since 1970.
+    """
 
     digest: int
     date: int
@@ -121,6 +124,12 @@ class WordPress(Source[WordPressOptions, WordPressCursor]):
         """See `Source`. Without a date: the last day."""
         start = (since or self.context.clock() - _FIRST_LOOK).timestamp()
         return WordPressCursor(since=start, newest=start)
+
+    def recall(self, cursor: WordPressCursor, ids: Collection[str]) -> WordPressCursor:
+        """See `Source`. They are taken for edited if they are there, and for deleted if not."""
+        today = int(self.context.clock().timestamp())
+        recalled = {int(one): Known(-1, today) for one in ids if one.isdecimal()}
+        return msgspec.structs.replace(cursor, known={**cursor.known, **recalled})
 
     async def fetch(self, cursor: WordPressCursor) -> AsyncIterator[Page[WordPressCursor]]:
         """See `Source`."""
