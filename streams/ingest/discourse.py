@@ -6,7 +6,7 @@ no more than 50 ids, whether or not somebody may see them; both are read the sam
 The interface: https://docs.discourse.org/#tag/Posts.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import datetime
 from typing import Final
 from urllib.parse import quote
@@ -16,7 +16,7 @@ from pydantic import Field
 
 from streams.errors import FailureReason, SettingsError, SourceError
 from streams.ingest.discourse_posts import PAGE_IDS, REGULAR_POST, Found, Latest, Post
-from streams.ingest.memory import Memory
+from streams.ingest.memory import Memory, recalled
 from streams.ingest.source import About, BadItem, Context, Page, Probe, Source, SourceComment
 from streams.ingest.source_options import SourceOptions
 from streams.polite.client import Validators
@@ -107,6 +107,10 @@ class Discourse(Source[DiscourseOptions, DiscourseCursor]):
     def begin(self, since: datetime | None) -> DiscourseCursor:
         """See `Source`."""
         return DiscourseCursor(since=since)
+
+    def recall(self, cursor: DiscourseCursor, ids: Collection[str]) -> DiscourseCursor:
+        """See `Source`."""
+        return msgspec.structs.replace(cursor, known=recalled(cursor.known, ids))
 
     async def fetch(self, cursor: DiscourseCursor) -> AsyncIterator[Page[DiscourseCursor]]:
         """See `Source`."""

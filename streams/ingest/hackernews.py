@@ -4,7 +4,7 @@
 https://github.com/HackerNews/API.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Final, NamedTuple
 from urllib.parse import urlsplit
@@ -14,7 +14,7 @@ from pydantic import Field
 
 from streams.errors import FailureReason, SourceError
 from streams.ingest.hackernews_archive import Archive, story_address
-from streams.ingest.memory import Memory
+from streams.ingest.memory import Memory, recalled
 from streams.ingest.source import About, BadItem, Context, Page, Probe, Source, SourceComment
 from streams.ingest.source_options import SiteUrl, SourceOptions
 
@@ -138,6 +138,10 @@ class HackerNews(Source[HackerNewsOptions, HackerNewsCursor]):
     def begin(self, since: datetime | None) -> HackerNewsCursor:
         """See `Source`."""
         return HackerNewsCursor(since=None if since is None else since.timestamp())
+
+    def recall(self, cursor: HackerNewsCursor, ids: Collection[str]) -> HackerNewsCursor:
+        """See `Source`."""
+        return msgspec.structs.replace(cursor, known=recalled(cursor.known, ids, at=int(self._now())))
 
     async def fetch(self, cursor: HackerNewsCursor) -> AsyncIterator[Page[HackerNewsCursor]]:
         """See `Source`."""

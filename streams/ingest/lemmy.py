@@ -5,7 +5,7 @@ at. So the list is read again from time to time, further back than the last comm
 also shows what was edited. The interface: https://join-lemmy.org/docs/contributors/04-api.html.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -13,7 +13,7 @@ import msgspec
 from pydantic import Field
 
 from streams.errors import FailureReason, SettingsError, SourceError
-from streams.ingest.memory import Memory
+from streams.ingest.memory import Memory, recalled
 from streams.ingest.source import About, BadItem, Context, Page, Probe, Source, SourceComment
 from streams.ingest.source_options import SourceOptions
 
@@ -150,6 +150,12 @@ class Lemmy(Source[LemmyOptions, LemmyCursor]):
         """See `Source`."""
         start = 0.0 if since is None else since.timestamp()
         return LemmyCursor(since=start, newest=start)
+
+    def recall(self, cursor: LemmyCursor, ids: Collection[str]) -> LemmyCursor:
+        """See `Source`."""
+        return msgspec.structs.replace(
+            cursor, known=recalled(cursor.known, ids, at=int(self.context.clock().timestamp()))
+        )
 
     async def fetch(self, cursor: LemmyCursor) -> AsyncIterator[Page[LemmyCursor]]:
         """See `Source`."""

@@ -6,7 +6,7 @@ time, `recheck_hours` back, which also shows what was edited or is gone.
 The interface: https://docs.joinmastodon.org/methods/timelines/#tag.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from datetime import UTC, datetime
 from typing import Annotated, Final
 from urllib.parse import quote, urlsplit
@@ -15,7 +15,7 @@ import msgspec
 from pydantic import Field
 
 from streams.errors import FailureReason, SettingsError, SourceError
-from streams.ingest.memory import Memory
+from streams.ingest.memory import Memory, recalled
 from streams.ingest.option_lists import Words
 from streams.ingest.source import About, BadItem, Context, Page, Probe, Source, SourceComment
 from streams.ingest.source_options import SourceOptions
@@ -129,6 +129,10 @@ class Mastodon(Source[MastodonOptions, MastodonCursor]):
     def begin(self, since: datetime | None) -> MastodonCursor:
         """See `Source`."""
         return MastodonCursor(since=None if since is None else since.timestamp())
+
+    def recall(self, cursor: MastodonCursor, ids: Collection[str]) -> MastodonCursor:
+        """See `Source`."""
+        return msgspec.structs.replace(cursor, known=recalled(cursor.known, ids))
 
     async def fetch(self, cursor: MastodonCursor) -> AsyncIterator[Page[MastodonCursor]]:
         """See `Source`."""

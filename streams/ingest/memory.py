@@ -3,14 +3,21 @@
 A connector that looks at the same comments again and again asks it of each whether there is anything new.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from streams.ingest.markup import text_digest
 from streams.ingest.source import SourceComment
 
-__all__ = ["Memory"]
+__all__ = ["Memory", "recalled"]
 
 _DELETED = "-"
+_UNKNOWN = "?"
+
+
+def recalled(kept: Mapping[str, str], ids: Collection[str], *, at: int = 0) -> dict[str, str]:
+    """What a memory kept, with comments that may have been told: whatever becomes of them is news."""
+    mark = f"{_UNKNOWN}@{at:x}" if at else _UNKNOWN
+    return {**kept, **dict.fromkeys(ids, mark)}
 
 
 class Memory:

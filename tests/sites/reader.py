@@ -68,16 +68,11 @@ class Crashes:
 
 @dataclass
 class Account:
-    """What came of reading. again: comments that were delivered a second time because a cursor was lost.
-
-    orphans: comments that were delivered, but the reader died before it could save that, and they were gone
-    when it looked again: nobody can tell that they are to be withdrawn.
-    """
+    """What came of reading. again: comments that were delivered a second time because a cursor was lost."""
 
     comments: list[SourceComment] = field(default_factory=list)
     bad: list[BadItem] = field(default_factory=list)
     again: int = 0
-    orphans: set[str] = field(default_factory=set)
     failures: list[SourceError] = field(default_factory=list)
     restarts: int = 0
     largest_cursor_bytes: int = 0
@@ -136,6 +131,7 @@ class _Reading:
         self._is_over = is_over
         self.ended = False
         self._saved: bytes | None = None
+        self._announced: list[str] = []  # what was about to be delivered
         self._lost: list[SourceComment] = []  # delivered, but their cursor was not saved
         options = PoliteOptions(
             contact="https://narrawatch.example/contact",
@@ -160,7 +156,6 @@ class _Reading:
             self._source = self._new()
 
     async def end(self) -> None:
-        self._account.orphans = {one.id for one in self._lost}
         await self._source.close()
         await self._web.http.aclose()
 
@@ -169,9 +164,12 @@ class _Reading:
             cursor = self._source.begin(self._since)
         else:
             cursor = msgspec.json.decode(self._saved, type=self._source.cursor_type)
+        if self._announced:
+            cursor = self._source.recall(cursor, self._announced)
         async with aclosing(self._source.fetch(cursor)) as pages:  # type: ignore[type-var]  # is a generator
             empty = 0
             async for page in pages:
+                self._announced = [one.id for one in page.comments if isinstance(one, SourceComment)]
                 self._deliver(page.comments)
                 empty = 0 if page.comments else empty + 1
                 if self._is_over() and empty > _EMPTY_PAGES:
@@ -181,7 +179,7 @@ class _Reading:
                 if fate == "before":
                     self._lost += [one for one in page.comments if isinstance(one, SourceComment)]
                     raise _Crash
-                self._saved = msgspec.json.encode(page.cursor)
+                self._saved, self._announced = msgspec.json.encode(page.cursor), []
                 self._account.largest_cursor_bytes = max(self._account.largest_cursor_bytes, len(self._saved))
                 if fate == "after":
                     raise _Crash
@@ -219,9 +217,7 @@ def compare(site: Site, account: Account, *, since: datetime | None = None) -> d
         gone = _answers_what_is_gone(told, truth)
         for name, expected, found in _differences(told, got):
             # Nobody can be asked about an answered comment that is gone.
-            excused = (name in ("parent", "thread") and gone) or (
-                name == "deleted" and got.id in account.orphans
-            )
+            excused = name in ("parent", "thread") and gone
             if expected != found and not excused:
                 wrong.setdefault(name, []).append(f"{comment_id}: {found!r} for {expected!r}")
     wanted = {one for one, told in truth.items() if told.created_at_ms >= earliest}
