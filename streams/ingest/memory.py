@@ -1,0 +1,71 @@
+"""What a source has told lately, small enough for a cursor.
+
+A connector that looks at the same comments again and again asks it of each whether there is anything new.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+
+from streams.ingest.markup import text_digest
+from streams.ingest.source import SourceComment
+
+__all__ = ["Memory", "recalled"]
+
+_DELETED = "-"
+_UNKNOWN = "?"
+
+
+def recalled(kept: Mapping[str, str], ids: Collection[str], *, at: int = 0) -> dict[str, str]:
+    """What a memory kept, with comments that may have been told: whatever becomes of them is news."""
+    mark = f"{_UNKNOWN}@{at:x}" if at else _UNKNOWN
+    return {**kept, **dict.fromkeys(ids, mark)}
+
+
+class Memory:
+    """Comments by id, in the order in which they were first told. Not for several threads.
+
+    kept: what `kept` of an earlier one gave. limit: how many are remembered; the oldest go first.
+    """
+
+    def __init__(self, kept: Mapping[str, str], limit: int) -> None:
+        self._marks = dict(kept)
+        self._limit = limit
+
+    def __contains__(self, comment_id: str) -> bool:
+        return comment_id in self._marks
+
+    def __len__(self) -> int:
+        return len(self._marks)
+
+    def __iter__(self) -> Iterator[str]:
+        """The ids of all that are not deleted, the first that was told first."""
+        return (one for one, mark in self._marks.items() if not mark.startswith(_DELETED))
+
+    def is_deleted(self, comment_id: str) -> bool:
+        """Whether it was told that this one is gone."""
+        return self._marks.get(comment_id, "").startswith(_DELETED)
+
+    def at(self, comment_id: str) -> int:
+        """The moment that was given with it; 0 if there was none."""
+        return int(self._marks.get(comment_id, "").partition("@")[2] or "0", 16)
+
+    def tells_news(self, comment: SourceComment, *, at: int = 0, key: str = "") -> bool:
+        """Whether a comment is new, or another than it was; it counts as told from now on.
+
+        A deletion is news only of a comment that is remembered. at: a moment to keep with it, 0 or more;
+        key: what to remember it by instead of its id.
+        """
+        key = key or comment.id
+        before = self._marks.get(key)
+        if comment.deleted and before is None:
+            return False
+        mark = _DELETED if comment.deleted else f"{text_digest(comment.text):x}"
+        if before is not None and before.partition("@")[0] == mark:
+            return False
+        self._marks[key] = f"{mark}@{at:x}" if at else mark
+        while len(self._marks) > self._limit:
+            del self._marks[next(iter(self._marks))]
+        return True
+
+    def kept(self) -> dict[str, str]:
+        """For a cursor."""
+        return dict(self._marks)
