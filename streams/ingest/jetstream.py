@@ -189,7 +189,7 @@ class Jetstream(Source[JetstreamOptions, JetstreamCursor]):
             answer = await context.http.get(base, allow=range(400, 500))
             if answer.status >= 400 or not answer.content.lstrip().startswith(_WELCOME):
                 return None
-        source = cls(JetstreamOptions(url=base, everything=True), context)
+        source = cls(JetstreamOptions(url=base, everything=True), context, timing=Timing(page=0.5))
         return Probe(base, "Bluesky", await source._samples())
 
     async def _samples(self) -> list[SourceComment]:

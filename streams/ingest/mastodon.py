@@ -171,7 +171,7 @@ class Mastodon(Source[MastodonOptions, MastodonCursor]):
             if error.reason is not FailureReason.MALFORMED:
                 raise
             return None
-        if instance is None:
+        if instance is None or not instance.is_mastodon:
             return None
         path = parts.path.strip("/").split("/")
         if len(path) != 2 or path[0] != _TAG_PATH:
@@ -263,9 +263,15 @@ class Mastodon(Source[MastodonOptions, MastodonCursor]):
 
 
 class _Instance(msgspec.Struct, frozen=True):
-    title: str
-    version: str
     domain: str
+    version: str
+    title: str = ""
+    source_url: str = ""
+
+    @property
+    def is_mastodon(self) -> bool:
+        """Others answer the same requests, but have ids that say nothing of time."""
+        return "mastodon" in self.source_url.lower() and "compatible" not in self.version
 
 
 def _status(raw: msgspec.Raw) -> _Status | BadItem:

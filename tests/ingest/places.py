@@ -1,7 +1,7 @@
 """Each source beside the local site that it reads, for tests that are about all of them."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from streams.ingest.discourse import Discourse, DiscourseOptions
@@ -36,6 +36,10 @@ class Place(NamedTuple):
     since: datetime
     faults: tuple[Faults, ...]
     endless: bool = False
+
+    def clock(self) -> datetime:
+        """What the source is given as the time: a stream is not waited for by a clock that stands still."""
+        return datetime.now(UTC) if self.endless else self.time.moment()
 
 
 def make_place(kind: str, *, comments: int = 1_000, faults: int = 20, seed: int = 1) -> Place:
