@@ -27,6 +27,7 @@ _MOST_KNOWN = 2_000  # entries that a cursor remembers: many feeds' worth
 _SAMPLES = 3
 _FEED_TYPES: Final = frozenset({"application/rss+xml", "application/atom+xml"})
 _COMMENTS: Final = re.compile("comment", re.IGNORECASE)  # French has the same beginning
+_END: Final = re.compile(rb"</\s*(?:\w+:)?(?:rss|feed|rdf)\s*>\s*(?:<!--.*?-->\s*)*\Z", re.DOTALL | re.I)
 _TITLE: Final = re.compile(r"(?:Comment on|Commentaires? sur|En réponse à|By:|Par\s*:)\s*(.*)", re.DOTALL)
 _AUTHOR_IN_TITLE: Final = re.compile(r"\s+(?:by|par)\s*:?\s*$")
 
@@ -126,10 +127,13 @@ def _entries(answer: Answer) -> list[Any]:
         "content-location": answer.url,  # what relative addresses are relative to
     }
     parsed = feedparser.parse(answer.content, response_headers=headers)
-    if not parsed.version:
+    if not parsed.get("version"):  # an empty body has none at all
         raise SourceError(
             FailureReason.MALFORMED, "not a feed: narrawatch sources probe finds the feed of a site"
         )
+    if not _END.search(answer.content):
+        # What is there of its last entry would be read as another one.
+        raise SourceError(FailureReason.MALFORMED, "a feed that ends in its middle")
     # Feeds begin with the newest; of entries without a date the order is all there is.
     entries: list[Any] = parsed.entries[::-1]
     entries.sort(key=lambda entry: _seconds(entry) or 0.0)
