@@ -44,7 +44,7 @@ class Place(NamedTuple):
 
 def make_place(kind: str, *, comments: int = 1_000, faults: int = 20, seed: int = 1) -> Place:
     """A site where half of the talk has been held when somebody begins to read it."""
-    talk = make_talk(comments, seed=seed, seconds=2.5 if kind == "hackernews" else 4.0)
+    talk = make_talk(comments, seed=seed, seconds=2.0 if kind == "hackernews" else 4.0)
     time = FakeTime(talk.remarks[comments // 2].at)
     if kind == "jetstream":
         return _stream(talk, time, faults, seed)

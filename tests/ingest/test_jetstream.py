@@ -68,9 +68,8 @@ async def test_an_account_is_found_by_its_handle(talk: Talk) -> None:
         site.go_on()
         found = await read(site, talk, accounts="@outlet.example", resolver_url=site.url)
     author = account_of(talk.remarks[0].author)
-    involved = {
-        uri for uri, told in site.truth().items() if author in f"{told.author} {told.parent} {told.thread}"
-    }
+    truth = site.truth()
+    involved = {uri for uri, one in truth.items() if author in f"{one.author} {one.parent} {one.thread}"}
     assert {one.id for one in found.comments} <= involved
     standing = {uri for uri in involved if not truth[uri].deleted}
     assert standing <= {one.id for one in found.comments}
