@@ -115,7 +115,7 @@ async def test_a_gap_that_the_stream_cannot_fill_is_told(
     with site.serving():
         site.go_on()
         await read(site, talk, keywords="remark", pages=1)
-    assert "begins" in caplog.text
+    assert "a gap" in caplog.text
 
 
 class ResolvingSite(JetstreamSite):
