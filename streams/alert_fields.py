@@ -55,3 +55,9 @@ class AlertFields(BaseModel):
     alert_source_silent_seconds: int = Field(
         default=21_600, ge=60, le=31_536_000, description="60 to 31536000 seconds without a comment"
     )
+    alert_source_failing_seconds: int = Field(
+        default=1_800,
+        ge=60,
+        le=31_536_000,
+        description="60 to 31536000 seconds in which a live source could not be read",
+    )

@@ -8,6 +8,7 @@ import pytest
 from models.packaged import default_cache_dir
 from streams.apache.broker import ApacheBroker
 from tests.apache import QUICK_RESTART, require_apache
+from tests.wordpress.site import WordPressSite, require_wordpress
 
 
 @pytest.fixture(scope="session")
@@ -24,4 +25,15 @@ def apache_broker(model_cache_dir: Path) -> Iterator[ApacheBroker]:
     """
     require_apache(model_cache_dir)
     with ApacheBroker(cache_dir=model_cache_dir, properties=QUICK_RESTART) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def wordpress_site() -> Iterator[WordPressSite]:
+    """One real WordPress for all tests that share it: what one writes the others see.
+
+    Skips where Debian's packages are not there; see `tests.wordpress.site`.
+    """
+    require_wordpress()
+    with WordPressSite() as running:
         yield running

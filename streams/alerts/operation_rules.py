@@ -6,6 +6,7 @@ from streams.settings_fields import Settings
 __all__ = ["operation_rules"]
 
 _JOB = 'job="narrawatch"'
+_INGEST_JOB = 'job="narrawatch-ingest"'
 # A restart, with the model to be loaded and the state to be read again, is no outage.
 _RESTART_SECONDS = 300
 _LASTING_SECONDS = 600
@@ -15,7 +16,14 @@ _SILENT_NEWS = 8  # times the threshold, two days by default
 
 def operation_rules(settings: Settings) -> list[Alert]:
     """The operator's alerts."""
-    return [*_workers(), *_flow(settings), *_input(settings), *_embedding(settings), *_notifications()]
+    return [
+        *_workers(),
+        *_flow(settings),
+        *_input(settings),
+        *_live_sources(settings),
+        *_embedding(settings),
+        *_notifications(),
+    ]
 
 
 def _workers() -> list[Alert]:
@@ -113,6 +121,33 @@ def _input(settings: Settings) -> list[Alert]:
             summary="Nothing from {{ $labels.source }} for {{ $value | humanizeDuration }}",
             description="The last comment of this source in {{ $labels.desk }} is older than is usual: it is"
             " quiet there, or it is not being read.",
+        ),
+    ]
+
+
+def _live_sources(settings: Settings) -> list[Alert]:
+    # One of several processes that read a source is enough.
+    unread = "time() - max by (desk, source) (narrawatch_ingest_last_poll_timestamp_seconds)"
+    up = f"up{{{_INGEST_JOB}}}"
+    return [
+        Alert(
+            name="SourceFailing",
+            expr=f"{unread} > {settings.alert_source_failing_seconds}",
+            for_seconds=_SCRAPES_SECONDS,
+            severity="warning",
+            summary="{{ $labels.source }} has not been read for {{ $value | humanizeDuration }}",
+            description="Every attempt to read this source of {{ $labels.desk }} has failed since;"
+            " narrawatch_ingest_failures_total has the reasons. The other sources go on.",
+        ),
+        Alert(
+            name="IngesterDown",
+            # One that was stopped for good is no news the day after.
+            expr=f"{up} == 0 and max_over_time({up}[1d]) == 1",
+            for_seconds=_RESTART_SECONDS,
+            severity="critical",
+            summary="The ingester at {{ $labels.instance }} does not answer",
+            description="Its live sources are not being read. It goes on where it was when it is started"
+            " again: what a site has dropped by then is lost.",
         ),
     ]
 

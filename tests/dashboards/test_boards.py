@@ -19,7 +19,7 @@ from dashboards.layout import Line, Row, place
 from dashboards.look import Query, lines_panel
 from dashboards.steps import covers
 from dashboards.thresholds import Thresholds
-from streams.metric_specs import COMMENTS, EMBED, METRICS, NOTIFY_METRICS, QUEUE
+from streams.metric_specs import COMMENTS, EMBED, INGEST_METRICS, METRICS, NOTIFY_METRICS, QUEUE
 from tests.dashboards.interpolation import Question, questions, variables
 
 MODELS = all_models()
@@ -28,7 +28,7 @@ PANELS = [(name, panel) for name, model in MODELS.items() for panel in model["pa
 SHOWING = [(name, panel) for name, panel in PANELS if panel["type"] != "row"]
 SERIES = {
     spec.name + suffix: spec
-    for spec in (*METRICS, *NOTIFY_METRICS)
+    for spec in (*METRICS, *NOTIFY_METRICS, *INGEST_METRICS)
     for suffix in (("_bucket", "_sum", "_count") if spec.kind == "histogram" else ("",))
 }
 SCRAPED = {"instance", "job", "le"}

@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from streams.settings import Settings, load_settings
 from streams.topics import Topic, create_topics
 from tests.integration.ingesting import Arrived, Ingester, arrived, write_config
 from tests.integration.live import records
-from tests.wordpress.site import WordPressSite, require_wordpress
+from tests.wordpress.site import WordPressSite
 
 pytestmark = pytest.mark.integration
 
@@ -24,13 +24,6 @@ A_ROUND = 25
 SETTLED_SECONDS = 40.0
 DAY = 86_400
 AUTHORS = [f"Prénom-{number} Nom-{number}" for number in range(40)]
-
-
-@pytest.fixture(scope="module")
-def site() -> Iterator[WordPressSite]:
-    require_wordpress()
-    with WordPressSite() as running:
-        yield running
 
 
 @pytest.fixture
@@ -125,8 +118,9 @@ def wait_for(settings: Settings, site: WordPressSite, ingester: Ingester) -> Arr
 
 
 def test_a_real_wordpress_is_followed_across_restarts(
-    site: WordPressSite, settings: Settings, tmp_path: Path
+    wordpress_site: WordPressSite, settings: Settings, tmp_path: Path
 ) -> None:
+    site = wordpress_site
     rng = random.Random(6)  # noqa: S311 - the same life in every run
     life = Life(site, rng)
     config = write_config(
