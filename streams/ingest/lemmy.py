@@ -163,9 +163,8 @@ class Lemmy(Source[LemmyOptions, LemmyCursor]):
             await self._meet()
         now = self.context.clock().timestamp()
         again = now - cursor.checked_at >= self.options.recheck_seconds
-        back = max(_OVERLAP_SECONDS, self.options.recheck_hours * 3_600 if again and cursor.known else 0)
-        read = await self._read(max(cursor.since, cursor.newest - back) if cursor.newest else None)
         memory = Memory(cursor.known, _REMEMBERED)
+        read = await self._read(self._back_to(cursor, memory) if again else _overlap(cursor))
         newest, checked_at = cursor.newest, cursor.checked_at
         news: list[SourceComment | BadItem] = list(read.bad)
         for view in read.views:
@@ -180,6 +179,14 @@ class Lemmy(Source[LemmyOptions, LemmyCursor]):
         if again:
             checked_at = now
         yield Page(news, LemmyCursor(cursor.since, newest, memory.kept(), checked_at))
+
+    def _back_to(self, cursor: LemmyCursor, memory: Memory) -> float | None:
+        """The moment down to which comments are looked at again."""
+        overlap = _overlap(cursor)
+        if overlap is None or not cursor.known:
+            return overlap
+        window = cursor.newest - self.options.recheck_hours * 3_600
+        return min(overlap, max(cursor.since, window, memory.forgotten_at + 1))
 
     @classmethod
     async def probe(cls, url: str, context: Context) -> Probe | None:
@@ -288,6 +295,11 @@ class Lemmy(Source[LemmyOptions, LemmyCursor]):
             lang=self._languages.get(comment.language_id, ""),
             permalink=comment.ap_id,
         )
+
+
+def _overlap(cursor: LemmyCursor) -> float | None:
+    """A little before the newest comment; None at the beginning."""
+    return max(cursor.since, cursor.newest - _OVERLAP_SECONDS) if cursor.newest else None
 
 
 def _view(raw: msgspec.Raw) -> _View | BadItem:

@@ -26,6 +26,7 @@ __all__ = ["Mastodon", "MastodonCursor", "MastodonOptions"]
 _LIMIT = 40  # the most a page may have
 _LIMIT_SECONDS = 300.0  # the time that the limit of requests is for
 _OVERLAP_MS = 60_000  # a look goes so far behind the newest post, for those of the same moment
+_CLOCKS_DIFFER_MS = 300_000
 _TIME_BITS = 16  # of an id, below its milliseconds
 _REMEMBERED = 5_000
 _CACHED_THREADS = 20_000
@@ -140,15 +141,22 @@ class Mastodon(Source[MastodonOptions, MastodonCursor]):
         state = _State(cursor)
         now = self.context.clock().timestamp()
         again = now - state.checked_at >= self.options.recheck_seconds
-        floor = _id_before((now - self.options.recheck_hours * 3_600) * 1_000)
+        floor = max(
+            _id_before((now - self.options.recheck_hours * 3_600) * 1_000),
+            _id_before((state.since or 0) * 1_000),
+            _id_before((state.memory.forgotten_at + 1) * 1_000),
+        )
+        latest = _id_before(now * 1_000 + _CLOCKS_DIFFER_MS)
         seen: set[str] = set()
         for tag in self._tags:
             start = self._start(state, tag)
             if again and state.newest and start:
-                start = min(start, max(floor, _id_before((state.since or 0) * 1_000)))
+                start = min(start, floor)
             async for statuses, bad in self._timeline(tag, start):
                 seen.update(one.id for one in statuses)
-                newest = max((int(one.id) for one in statuses), default=0)
+                # A forged date must not keep what comes until then from being read.
+                ids = [int(one.id) for one in statuses if int(one.id) <= latest]
+                newest = max(ids, default=0)
                 state.newest[tag] = max(state.newest.get(tag, 0), newest)
                 yield state.page([*bad, *await self._news(state, statuses)])
         if again:
@@ -208,7 +216,7 @@ class Mastodon(Source[MastodonOptions, MastodonCursor]):
         return [
             comment
             for one in statuses
-            if (comment := await self._comment(one)) and state.memory.tells_news(comment)
+            if (comment := await self._comment(one)) and state.memory.tells_news(comment, at=_seconds_of(one))
         ]
 
     async def _again(self, status_id: str) -> list[SourceComment]:
@@ -286,6 +294,10 @@ def _status(raw: msgspec.Raw) -> _Status | BadItem:
 def _id_before(epoch_ms: float) -> int:
     """The highest id before a millisecond; 1 or more."""
     return (max(1, int(epoch_ms)) << _TIME_BITS) - 1
+
+
+def _seconds_of(status: _Status) -> int:
+    return (int(status.id) >> _TIME_BITS) // 1_000
 
 
 def _reset(value: str, now: float) -> float:

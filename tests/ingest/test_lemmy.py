@@ -1,6 +1,7 @@
 """Lemmy: its rate limit, one community of it, and its bots."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from streams.ingest.lemmy import Lemmy, LemmyOptions
 from streams.ingest.source import Context
 from tests.ingest.looking import look
 from tests.sites.lemmy import LemmySite
-from tests.sites.reader import FakeTime
+from tests.sites.reader import FakeTime, compare, read_to_the_end
 from tests.sites.site import Limit
 from tests.sites.talk import Remark, make_talk
 
@@ -69,3 +70,15 @@ class BotSite(LemmySite):
         view = super()._view(remark, v4=v4)
         view["creator"]["bot_account"] = remark.number % 2 == 1
         return view
+
+
+async def test_what_was_forgotten_is_not_told_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.ingest.lemmy._REMEMBERED", 150)
+    talk = make_talk(400)
+    time = FakeTime(talk.remarks[200].at)
+    site = LemmySite(talk, clock=time.time)
+    since = talk.remarks[0].at - timedelta(hours=1)
+    with site.serving():
+        account = await read_to_the_end(maker(site), site, time, since=since)
+    assert len(account.comments) > 150
+    assert "repeats" not in compare(site, account)
