@@ -132,7 +132,8 @@ def _print_found(found: _Found, *, best: bool) -> None:
     for sample in found.probe.samples:
         click.echo(f"  {_when(sample)}  {visible(sample.thread_title, _TITLE_CHARACTERS)}")
         click.echo(f"    {visible(visible_text(sample.text), _TEXT_CHARACTERS)}")
-    click.echo(f"Follow it with: narrawatch ingest {kind} {shlex.quote(url)}")
+    options = "".join(f" --set {shlex.quote(visible(one, 200))}" for one in found.probe.options)
+    click.echo(f"Follow it with: narrawatch ingest {kind} {shlex.quote(url)}{options}")
 
 
 def _when(sample: SourceComment) -> str:

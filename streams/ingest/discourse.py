@@ -174,10 +174,14 @@ class Discourse(Source[DiscourseOptions, DiscourseCursor]):
     async def _first_id(self, since: datetime) -> int:
         """The id from which on posts are not older than a date, found by halving."""
         newest = await self._posts(None)
-        low, high = 1, (newest.highest if newest else 0) + 1
+        if newest is None or not newest.posts:
+            return 1
+        # Whether it is an older version, of which a page may be empty although there are posts below.
+        is_narrow = newest.highest in (await self._page(newest.highest)).posts
+        low, high = 1, newest.highest + 1
         while high - low > PAGE_IDS:
             middle = (low + high) // 2
-            below = await self._newest_below(middle, low)
+            below = await self._newest_below(middle, low if is_narrow else middle - 1)
             if below is not None and below.created_at >= since:
                 high = min(middle, below.id)
             else:
@@ -187,7 +191,7 @@ class Discourse(Source[DiscourseOptions, DiscourseCursor]):
         return min(young, default=high)
 
     async def _newest_below(self, before: int, floor: int) -> Post | None:
-        """The newest post below an id, if there is one down to a floor."""
+        """The newest post below an id, looked for page by page down to a floor."""
         while before > floor:
             page = await self._page(before)
             if page.posts:

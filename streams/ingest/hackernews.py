@@ -163,7 +163,10 @@ class HackerNews(Source[HackerNewsOptions, HackerNewsCursor]):
         """Told by the host alone."""
         if urlsplit(url).hostname not in _HOSTS:
             return None
-        samples = await Archive(context.http, HackerNewsOptions().algolia_url).latest()
+        try:
+            samples = await Archive(context.http, HackerNewsOptions().algolia_url).latest()
+        except SourceError:
+            samples = []  # the address says enough
         return Probe("https://news.ycombinator.com", "Hacker News", samples)
 
     def _now(self) -> float:

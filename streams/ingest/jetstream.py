@@ -34,6 +34,7 @@ _REMEMBERED = 1_500
 _FOLLOWED = 500
 _GAP_US = 60 * _MICROSECONDS
 _SAMPLES = 3
+_SAMPLE_OPTIONS: Final = ("keywords=WORD,WORD",)
 _WELCOME: Final = b"Welcome to Jetstream"
 _SAMPLE_SECONDS = 5.0
 _BLUESKY: Final = frozenset({"bsky.app", "bsky.social"})
@@ -176,7 +177,7 @@ class Jetstream(Source[JetstreamOptions, JetstreamCursor]):
             return
         self._is_gapless = True
         seconds = (event.time_us - state.time_us) // _MICROSECONDS
-        _logger.warning("%s: the stream begins %d seconds after what was read last", self.name, seconds)
+        _logger.warning("%s: of %d seconds the stream has no more: a gap", self.name, seconds)
 
     @classmethod
     async def probe(cls, url: str, context: Context) -> Probe | None:
@@ -189,8 +190,8 @@ class Jetstream(Source[JetstreamOptions, JetstreamCursor]):
             answer = await context.http.get(base, allow=range(400, 500))
             if answer.status >= 400 or not answer.content.lstrip().startswith(_WELCOME):
                 return None
-        source = cls(JetstreamOptions(url=base, everything=True), context)
-        return Probe(base, "Bluesky", await source._samples())
+        source = cls(JetstreamOptions(url=base, everything=True), context, timing=Timing(page=0.5))
+        return Probe(base, "Bluesky", await source._samples(), _SAMPLE_OPTIONS)
 
     async def _samples(self) -> list[SourceComment]:
         found: list[SourceComment] = []

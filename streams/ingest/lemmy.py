@@ -27,7 +27,7 @@ _OVERLAP_SECONDS = 60  # a look goes so far behind the newest comment, for those
 _SAMPLES = 3
 _RATE_LIMIT = "rate_limit_error"
 _UNDEFINED = "und"
-_REFUSED: Final = range(400, 500)
+_REFUSED: Final = frozenset(range(400, 500)) - {408, 425, 429}  # of which these pass
 
 
 class LemmyOptions(SourceOptions):
@@ -299,5 +299,5 @@ def _view(raw: msgspec.Raw) -> _View | BadItem:
 
 def _raise_if_limited(content: bytes, status: int) -> None:
     """Raises SourceError if that is what an answer says: version 3 does so with status 400."""
-    if status == 429 or (len(content) < 1_000 and _RATE_LIMIT.encode() in content):
+    if len(content) < 1_000 and _RATE_LIMIT.encode() in content:
         raise SourceError(FailureReason.BUSY, "the instance's rate limit is reached", status=status)

@@ -34,6 +34,7 @@ _SAMPLES = 3
 _PUBLIC: Final = frozenset({"public", "unlisted"})
 _GONE: Final = frozenset({401, 403, 404, 410})  # or hidden from the public, which is the same here
 _TAG_PATH: Final = "tags"
+_SAMPLE_OPTIONS: Final = ("tags=TAG,TAG",)
 
 
 class MastodonOptions(SourceOptions):
@@ -171,15 +172,16 @@ class Mastodon(Source[MastodonOptions, MastodonCursor]):
             if error.reason is not FailureReason.MALFORMED:
                 raise
             return None
-        if instance is None:
+        if instance is None or not instance.is_mastodon:
             return None
         path = parts.path.strip("/").split("/")
         if len(path) != 2 or path[0] != _TAG_PATH:
-            return Probe(base, instance.title, [])
+            return Probe(base, instance.title, [], _SAMPLE_OPTIONS)
         source = cls(MastodonOptions(url=base, tags=(path[1],)), context)
         async for statuses, _ in source._timeline(path[1], 0):
-            return Probe(base, instance.title, [await source._comment(one) for one in statuses[:_SAMPLES]])
-        return Probe(base, instance.title, [])
+            shown = [await source._comment(one) for one in statuses[:_SAMPLES]]
+            return Probe(base, instance.title, shown, (f"tags={path[1]}",))
+        return Probe(base, instance.title, [], (f"tags={path[1]}",))
 
     def _start(self, state: _State, tag: str) -> int:
         """The id behind which to begin; 0: with the newest page."""
@@ -263,9 +265,15 @@ class Mastodon(Source[MastodonOptions, MastodonCursor]):
 
 
 class _Instance(msgspec.Struct, frozen=True):
-    title: str
-    version: str
     domain: str
+    version: str
+    title: str = ""
+    source_url: str = ""
+
+    @property
+    def is_mastodon(self) -> bool:
+        """Others answer the same requests, but have ids that say nothing of time."""
+        return "mastodon" in self.source_url.lower() and "compatible" not in self.version
 
 
 def _status(raw: msgspec.Raw) -> _Status | BadItem:

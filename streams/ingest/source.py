@@ -81,11 +81,15 @@ class About(NamedTuple):
 
 
 class Probe(NamedTuple):
-    """A site is of a connector's kind. url: what to give as `url`; samples: up to three comments."""
+    """A site is of a connector's kind. url: what to give as `url`; samples: up to three comments.
+
+    options: what has to be set besides, as the command line takes it: "tags=TAG,TAG".
+    """
 
     url: str
     title: str
     samples: Sequence[SourceComment]
+    options: Sequence[str] = ()
 
 
 class Context(NamedTuple):

@@ -1,40 +1,71 @@
-"""Lemmy: every comment once, through faults and restarts, in both versions of the interface."""
+"""Lemmy: its rate limit, one community of it, and its bots."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
+from streams.errors import FailureReason, SourceError
 from streams.ingest.lemmy import Lemmy, LemmyOptions
 from streams.ingest.source import Context
-from tests.sites.faults import Faults
+from tests.ingest.looking import look
 from tests.sites.lemmy import LemmySite
-from tests.sites.reader import Crashes, FakeTime, compare, read_to_the_end
-from tests.sites.talk import make_talk
+from tests.sites.reader import FakeTime
+from tests.sites.site import Limit
+from tests.sites.talk import Remark, make_talk
 
 
-def _maker(site: LemmySite) -> Callable[[Context], Lemmy]:
-    def make(context: Context) -> Lemmy:
-        return Lemmy(LemmyOptions(url=site.url), context)
-
-    return make
+def maker(site: LemmySite, **options: Any) -> Callable[[Context], Lemmy]:
+    return lambda context: Lemmy(LemmyOptions(url=site.url, **options), context)
 
 
 @pytest.mark.parametrize("has_v4", [False, True])
-async def test_everything_arrives_once_through_faults_and_restarts(*, has_v4: bool) -> None:
-    talk = make_talk(1_000)
-    since = talk.remarks[20].at.replace(microsecond=0)
-    time = FakeTime(talk.remarks[400].at)
-    faults = Faults(20, spread=8)
-    site = LemmySite(talk, faults=faults, clock=time.time, has_v4=has_v4)
-    crashes = Crashes(10, spread=8)
+async def test_its_rate_limit_is_told_from_a_refusal(*, has_v4: bool) -> None:
+    talk = make_talk(300)
+    time = FakeTime(talk.remarks[-1].at)
+    site = LemmySite(talk, clock=time.time, has_v4=has_v4, limits=(Limit(3, 1e9),))
+    with site.serving(), pytest.raises(SourceError) as caught:
+        await look(maker(site), time, since=talk.remarks[0].at)
+    assert caught.value.reason is FailureReason.BUSY
+
+
+async def test_a_site_that_is_no_lemmy_refuses() -> None:
+    time = FakeTime(make_talk(1).remarks[0].at)
+    site = LemmySite(make_talk(1), clock=time.time)
+    with site.serving(), pytest.raises(SourceError) as caught:
+        await look(lambda context: Lemmy(LemmyOptions(url=f"{site.url}/elsewhere"), context), time)
+    assert caught.value.reason is FailureReason.REFUSED
+
+
+@pytest.mark.parametrize(("has_v4", "name"), [(False, "community_name"), (True, "community_name_or_id")])
+async def test_one_community_is_asked_for_by_its_name(*, has_v4: bool, name: str) -> None:
+    talk = make_talk(5)
+    time = FakeTime(talk.remarks[-1].at)
+    site = LemmySite(talk, clock=time.time, has_v4=has_v4)
     with site.serving():
-        account = await read_to_the_end(_maker(site), site, time, crashes=crashes, since=since)
-    print(
-        len(site.requests),
-        account.again,
-        len(account.failures),
-        account.restarts,
-        account.largest_cursor_bytes,
+        await look(maker(site, community="tech@other.example", local=True), time)
+    assert site.violations == []
+    asked = [one for one in site.requests if "/comment/list" in one]
+    assert all(f"{name}=tech%40other.example" in one for one in asked)
+    assert all(f"type_={'local' if has_v4 else 'Local'}" in one for one in asked)
+
+
+async def test_bots_are_left_out_unless_they_are_wanted() -> None:
+    talk = make_talk(20)
+    time = FakeTime(talk.remarks[-1].at)
+    site = BotSite(talk, clock=time.time)
+    with site.serving():
+        people = await look(maker(site), time)
+        everybody = await look(maker(site, bots=True), time)
+    assert len(people.ids) + 10 == len(everybody.ids) + sum(
+        one.deleted for one in site.remarks.values() if one.number % 2
     )
-    assert compare(site, account, since=since) == {}
-    assert (faults.left, crashes.left) == (0, 0)
+
+
+class BotSite(LemmySite):
+    """Every second comment is by a bot."""
+
+    def _view(self, remark: Remark, *, v4: bool = False) -> dict[str, Any]:
+        view = super()._view(remark, v4=v4)
+        view["creator"]["bot_account"] = remark.number % 2 == 1
+        return view

@@ -53,6 +53,10 @@ class DiscourseSite(Site):
     def truth(self) -> dict[str, Told]:
         return {str(self._ids[number]): self._told(remark) for number, remark in self.remarks.items()}
 
+    def post(self, post_id: str) -> dict[str, Any]:
+        """A post as it is given, to be changed."""
+        return self._posts[int(post_id)]
+
     def rate_limited(self, wait_seconds: float) -> web.Response:
         return web.Response(
             status=429,

@@ -138,15 +138,7 @@ class MastodonSite(Site):
     def _answer_page(self, request: web.Request, page: list[Remark]) -> web.Response:
         views = [self._view(one) for one in page]
         tag = f'W/"{abs(hash(str(views)))}"'
-        headers = {"ETag": tag}
-        if self.limits:
-            headers |= {
-                "X-RateLimit-Limit": str(self.limits[0].requests),
-                "X-RateLimit-Remaining": str(self.limits[0].remaining),
-                "X-RateLimit-Reset": _stamp(
-                    datetime.fromtimestamp(self.clock() + self.limits[0].seconds, UTC)
-                ),
-            }
+        headers = {"ETag": tag, **self._limit_headers()}
         if views:
             address = f"{self.url}{request.path}?limit={request.query.get('limit', 20)}"
             older, newer = views[-1]["id"], views[0]["id"]
@@ -162,8 +154,18 @@ class MastodonSite(Site):
         wanted = int(request.match_info["id"])
         for number, one in self._ids.items():
             if one == wanted and not self.remarks[number].deleted:
-                return web.json_response(self._view(self.remarks[number]))
-        return web.json_response({"error": "Record not found"}, status=404)
+                return web.json_response(self._view(self.remarks[number]), headers=self._limit_headers())
+        return web.json_response({"error": "Record not found"}, status=404, headers=self._limit_headers())
+
+    def _limit_headers(self) -> dict[str, str]:
+        if not self.limits:
+            return {}
+        ends = datetime.fromtimestamp(self.clock() + self.limits[0].seconds, UTC)
+        return {
+            "X-RateLimit-Limit": str(self.limits[0].requests),
+            "X-RateLimit-Remaining": str(self.limits[0].remaining),
+            "X-RateLimit-Reset": _stamp(ends),
+        }
 
     async def _instance(self, _request: web.Request) -> web.Response:
         return web.json_response(

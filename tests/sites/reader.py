@@ -195,8 +195,17 @@ class _Reading:
                 self._account.comments.append(one)
 
 
-def compare(site: Site, account: Account, *, since: datetime | None = None) -> dict[str, list[str]]:
-    """What is wrong with what was read, by kind of error. since: nothing from before was wanted."""
+def compare(
+    site: Site,
+    account: Account,
+    *,
+    since: datetime | None = None,
+    author_of: Callable[[Told, str], str] = lambda told, _: told.author,
+) -> dict[str, list[str]]:
+    """What is wrong with what was read, by kind of error.
+
+    since: nothing from before was wanted. author_of: what stands for the author of a comment, by its id.
+    """
     wrong: dict[str, list[str]] = {}
     latest: dict[str, SourceComment] = {}
     for one in account.comments:
@@ -204,27 +213,25 @@ def compare(site: Site, account: Account, *, since: datetime | None = None) -> d
         if before is not None and (before.text, before.deleted) == (one.text, one.deleted):
             wrong.setdefault("repeats", []).append(one.id)
         latest[one.id] = one
-    truth = site.truth()
     earliest = 0 if since is None else epoch_ms(since)
-    for comment_id, told in truth.items():
-        if told.created_at_ms < earliest:
-            continue
+    truth = site.truth()
+    wanted = {one: told for one, told in truth.items() if told.created_at_ms >= earliest}
+    for comment_id, told in wanted.items():
         got = latest.get(comment_id)
-        if got is None or (got.deleted and not told.deleted):
+        if got is None or got.deleted:
             if not told.deleted:
                 wrong.setdefault("gaps", []).append(comment_id)
             continue
-        gone = _answers_what_is_gone(told, truth)
-        for name, expected, found in _differences(told, got):
-            # Nobody can be asked about an answered comment that is gone.
-            excused = name in ("parent", "thread") and gone
-            if expected != found and not excused:
+        expected_author = author_of(told, comment_id)
+        # Nobody can be asked about an answered comment that is gone.
+        excused = {"parent", "thread"} if _answers_what_is_gone(told, truth) else set()
+        for name, expected, found in _differences(told, got, expected_author):
+            if expected != found and name not in excused:
                 wrong.setdefault(name, []).append(f"{comment_id}: {found!r} for {expected!r}")
-    wanted = {one for one, told in truth.items() if told.created_at_ms >= earliest}
-    wrong |= {"others": sorted(latest.keys() - wanted)} if latest.keys() - wanted else {}
-    wrong |= {"bad": [one.detail for one in account.bad]} if account.bad else {}
-    wrong |= {"violations": site.violations} if site.violations else {}
-    return wrong
+    others = sorted(latest.keys() - wanted.keys())
+    bad = [one.detail for one in account.bad]
+    found_wrong = {**wrong, "others": others, "bad": bad, "violations": site.violations}
+    return {name: what for name, what in found_wrong.items() if what}
 
 
 def _answers_what_is_gone(told: Told, truth: Mapping[str, Told]) -> bool:
@@ -232,15 +239,12 @@ def _answers_what_is_gone(told: Told, truth: Mapping[str, Told]) -> bool:
     return above is not None and (above.deleted or _answers_what_is_gone(above, truth))
 
 
-def _differences(told: Told, got: SourceComment) -> list[tuple[str, object, object]]:
-    found: list[tuple[str, object, object]] = [("deleted", told.deleted, got.deleted)]
-    if told.deleted or got.deleted:
-        return found
-    text = " ".join(clean_comment(got.text).text.split())
+def _differences(told: Told, got: SourceComment, author: str) -> list[tuple[str, object, object]]:
+    if told.deleted:
+        return [("deleted", told.deleted, got.deleted)]
     return [
-        *found,
-        ("text", told.text, text),
-        ("author", told.author, got.author),
+        ("text", told.text, " ".join(clean_comment(got.text).text.split())),
+        ("author", author, got.author),
         ("thread", told.thread, got.thread),
         ("thread_title", told.thread_title, got.thread_title),
         ("parent", told.parent, got.parent),
