@@ -40,6 +40,9 @@ _EMBEDDED: dict[str, Any] = _MEMBERSHIP | {
 _PRODUCTION: dict[str, Any] = _MEMBERSHIP | {
     "producer_compression_type": "gzip",
     "producer_linger": 0.005,
+    # One batch is on its way to a partition at a time: the default, 16 KiB, makes a dozen round trips of the
+    # claims of one batch of comments.
+    "producer_max_batch_size": 512 * 1024,
     # A broker that restarts is waited for; the default, 20 minutes, would hide one that is gone.
     "producer_request_timeout": 300.0,
     "broker_request_timeout": 90.0,  # must be longer than the session
