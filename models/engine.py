@@ -149,7 +149,8 @@ class Engine:
     ) -> Outcome:
         """A comment was deleted: its mentions do not count any more. One that is not known may come yet.
 
-        version, with_views: as for `observe`. What it said stays in the sums, as far as its claims have left the window.
+        version, with_views: as for `observe`. What it said stays in the sums, as far as its claims have left
+        the window.
         """
         key = key_of(source, comment_id)
         if self._is_known(key, DELETED, version):
