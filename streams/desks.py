@@ -92,6 +92,10 @@ class Shard:
         """What has waited long enough at this time (epoch ms)."""
         return [self._observe(offset, one) for offset, one in self._merge.advance(now_ms)]
 
+    def wait_anew(self, now_ms: int) -> None:
+        """Workers have come or gone: give all partitions of comments the time to go on (epoch ms)."""
+        self._merge.wait_anew(now_ms)
+
     def changed_views(self) -> dict[str, dict[str, NarrativeView]]:
         """By desk and id, the narratives that have changed since this was last asked."""
         views = {desk: engine.changed_views() for desk, engine in self._engines.items()}

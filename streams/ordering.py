@@ -134,6 +134,15 @@ class PartitionMerge(Generic[T]):
         """What is released because time has passed. Releasing in small steps or at once is the same."""
         return self._release(self._now(now_ms))
 
+    def wait_anew(self, now_ms: int) -> None:
+        """Partitions have changed hands: each is waited for as if it had been heard of just now.
+
+        The silence of one whose worker was killed is no sign that it has nothing to say. Records that are
+        read long after they were written set the time; this does not.
+        """
+        for place in self._partitions.values():
+            place.heard_ms = max(place.heard_ms, now_ms)
+
     def held(self) -> dict[int, T]:
         """The records that wait, by serial."""
         undecided = [one.item for place in self._partitions.values() for one in place.clock.undecided]

@@ -169,6 +169,8 @@ class NarrativesAgent:
                     await self._keeper.release(partition)
             for partition, offset in committed.items():
                 await self._guarded(partition, self._catch_up(partition, offset))
+            for held in self._held.values():
+                held.shard.wait_anew(self._clock() - _GRACE_MS)
             await self._show(only_when_due=False)
 
     async def leave(self) -> None:

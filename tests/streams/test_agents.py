@@ -553,6 +553,24 @@ async def test_state_is_there_before_the_next_record_comes(settings: Settings) -
     assert bench.metric("narrawatch_narratives", desk="default", state="emerged") is None
 
 
+async def test_after_a_rebalance_other_partitions_are_given_time_again(settings: Settings) -> None:
+    log = records_of([batch_of(0, "A takeover in disguise, nothing else.")])
+    bench = NarrativesBench(settings, log, partitions=2)
+    written, grace = log[0].written_ms, 5_000
+
+    async def is_out_after(seconds: int) -> bool:
+        bench.now_ms = written + grace + seconds * 1000
+        await bench.agent.tick()
+        return bench.state.claims_waiting == 0
+
+    (event,) = await bench.give(log)
+    assert not await is_out_after(19)
+    await bench.agent.assigned({0: 0})
+    assert not await is_out_after(38)
+    assert await is_out_after(39)
+    assert event.acked
+
+
 async def test_records_that_come_again_are_not_said_again(settings: Settings) -> None:
     log = records_of([batch_of(n, text) for n, text in enumerate(texts(60))])
     bench = NarrativesBench(settings, log)
