@@ -92,6 +92,15 @@ class Shard:
         """What has waited long enough at this time (epoch ms)."""
         return [self._observe(offset, one) for offset, one in self._merge.advance(now_ms)]
 
+    @property
+    def next_serial(self) -> int:
+        """Of the next comment that is to be put in order."""
+        return self._merge.next_serial
+
+    def drained(self, partitions: Iterable[int], before: int) -> None:
+        """These partitions of comments hold nothing older than comments with a serial below `before`."""
+        self._merge.drained(partitions, before)
+
     def wait_anew(self, now_ms: int) -> None:
         """Workers have come or gone: give all partitions of comments the time to go on (epoch ms)."""
         self._merge.wait_anew(now_ms)

@@ -77,6 +77,28 @@ def test_one_that_never_speaks_is_waited_for_twenty_seconds() -> None:
     assert merge.advance(START_MS + 20_000) == [only]
 
 
+def test_one_that_is_known_to_be_empty_is_not_waited_for() -> None:
+    merge = merge_of(3)
+    first, second, third = items_of([(0, 5), (1, 9), (2, 1)])
+    assert push(merge, first, START_MS) == []
+    merge.drained([1], merge.next_serial)
+    assert merge.advance(START_MS + 10) == []
+    merge.drained([2], merge.next_serial)
+    assert push(merge, second, START_MS + 20) == [first]
+    assert merge.advance(START_MS + 1_000) == [], "nothing is known of what came since"
+    merge.drained([0, 2], merge.next_serial)
+    assert merge.advance(START_MS + 1_000) == [second]
+    assert push(merge, third, START_MS + 2_000) == [third], "too late to be in order, and not lost"
+
+
+def test_what_is_known_of_a_partition_that_does_not_exist_changes_nothing() -> None:
+    merge = merge_of(2)
+    (only,) = items_of([(0, 9)])
+    push(merge, only, START_MS)
+    merge.drained([7], 1_000)
+    assert merge.advance(START_MS + 19_999) == []
+
+
 def test_one_that_changes_hands_is_given_its_time_again() -> None:
     merge = merge_of(2)
     first, second, third = items_of([(0, 1), (1, 9), (0, 5)])
