@@ -7,11 +7,13 @@ the ids of comments that were about to be sent; a cursor that was saved later sa
 
 import logging
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import NamedTuple, Self
 
 import msgspec
 from kafka import KafkaProducer
+from kafka.errors import KafkaTimeoutError
 
 from streams.connection import clear_broker_errors, open_consumer, producer_options
 from streams.partition_reader import partitions_of, read_stretch
@@ -103,4 +105,6 @@ class CursorLog:
 
     def close(self, timeout: float = _CLOSE_SECONDS) -> None:
         """Close the connection; what is under way after so many seconds is given up."""
-        self._producer.close(timeout=timeout)
+        # It waits for each batch, and what it raises about one it has said before: to whoever sent that.
+        with suppress(KafkaTimeoutError):
+            self._producer.close(timeout=timeout)

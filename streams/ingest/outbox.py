@@ -6,9 +6,10 @@ milliseconds that the broker takes.
 
 import asyncio
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import ExitStack
-from typing import TypeVar
+from queue import SimpleQueue
+from threading import Thread
 
 from streams.errors import BrokerError
 from streams.ingest.base import RawComment
@@ -18,15 +19,15 @@ from streams.settings_fields import Settings
 
 __all__ = ["Outbox"]
 
-T = TypeVar("T")
-
 
 class Outbox:
     """Delivers comments and saves cursors. After an error its connections are made anew."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="outbox")
+        self._work: SimpleQueue[tuple[Callable[[], object], Future[object]]] = SimpleQueue()
+        # A daemon: a broker that does not answer must not keep the process from ending.
+        Thread(target=self._serve, name="outbox", daemon=True).start()
         self._comments: CommentProducer | None = None
         self._cursors: CursorLog | None = None
 
@@ -45,18 +46,28 @@ class Outbox:
 
     async def close(self, grace_seconds: float) -> None:
         """Let what is under way be finished, for so long; then it is given up."""
-        closing = asyncio.get_running_loop().run_in_executor(self._thread, self._drop)
-        done, _ = await asyncio.wait({closing}, timeout=grace_seconds)
-        if not done:
-            # From here, another thread: whoever waits for the broker is told that nobody does any more.
+        try:
+            async with asyncio.timeout(grace_seconds):
+                await self._in_thread(self._drop)
+        except TimeoutError:
             for connection in (self._comments, self._cursors):
                 if connection is not None:
                     connection.close(0.0)
-            await closing
-        self._thread.shutdown()
 
-    async def _in_thread(self, do: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, do)
+    async def _in_thread(self, do: Callable[[], None]) -> None:
+        done: Future[object] = Future()
+        self._work.put((do, done))
+        await asyncio.wrap_future(done)
+
+    def _serve(self) -> None:
+        while True:
+            do, done = self._work.get()
+            if not done.set_running_or_notify_cancel():
+                continue  # nobody waits for it any more
+            try:
+                done.set_result(do())
+            except BaseException as error:
+                done.set_exception(error)
 
     def _send(self, items: Sequence[RawComment]) -> None:
         try:

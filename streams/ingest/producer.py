@@ -6,13 +6,14 @@ an error; after an error, send all since the last `flush` again: a comment seen 
 
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from types import TracebackType
 from typing import Self
 
 from kafka import KafkaProducer
-from kafka.errors import MessageSizeTooLargeError
+from kafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
 
 from streams.comments import comment_key
 from streams.connection import clear_broker_errors, producer_options
@@ -74,7 +75,9 @@ class CommentProducer:
 
     def close(self, timeout: float = _CLOSE_SECONDS) -> None:
         """Close the connection; what is under way after so many seconds is given up."""
-        self._producer.close(timeout=timeout)
+        # It waits for each batch, and what it raises about one it has said before: to whoever sent that.
+        with suppress(KafkaTimeoutError):
+            self._producer.close(timeout=timeout)
 
     def send(self, item: RawComment) -> None:
         """Hand one record over; it is on its way, not yet there. May wait for the broker.

@@ -106,4 +106,5 @@ def _explain(error: ValidationError, options_type: type[SourceOptions], place: s
             yield f"{place}: {field} is missing: {described.description}"
         else:
             shown = ascii(item["input"])[:_SHOWN_CHARACTERS]
+            shown = "this value" if "@" in shown else shown  # an address may hold a password
             yield f"{place}.{field}: {shown} is not allowed: {described.description}"
