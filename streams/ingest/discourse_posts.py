@@ -57,7 +57,7 @@ class Found:
         for raw in raws:
             try:
                 post = msgspec.json.decode(raw, type=Post)
-            except msgspec.ValidationError:
+            except (msgspec.DecodeError, RecursionError):
                 self.bad.append(BadItem(bytes(raw), "a post of an unexpected shape"))
             else:
                 self.posts[post.id] = post

@@ -208,7 +208,7 @@ class Jetstream(Source[JetstreamOptions, JetstreamCursor]):
         content: bytes = message.data.encode() if isinstance(message.data, str) else message.data
         try:
             return msgspec.json.decode(content, type=Event)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             if content == self._suspect:  # it comes again and again: put it aside and go on
                 return BadItem(content, "an event of an unexpected shape")
             self._suspect = content

@@ -91,5 +91,5 @@ def read_view(raw: msgspec.Raw) -> View | BadItem:
     """One entry of a list."""
     try:
         return msgspec.json.decode(raw, type=View)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return BadItem(bytes(raw), "a comment of an unexpected shape")

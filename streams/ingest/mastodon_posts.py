@@ -66,7 +66,7 @@ def read_status(raw: msgspec.Raw) -> Status | BadItem:
     """One entry of a timeline."""
     try:
         return msgspec.json.decode(raw, type=Status)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return BadItem(bytes(raw), "a post of an unexpected shape")
 
 
