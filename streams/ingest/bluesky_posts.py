@@ -85,7 +85,7 @@ def read_post(event: Event) -> Post | None:
         return None
     try:
         record = msgspec.json.decode(event.commit.record, type=_Record)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return None
     uri = post_uri(event.did, event.commit.rkey)
     external = _external(record.embed)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -21,7 +21,7 @@ class Post(msgspec.Struct, frozen=True):
     id: int
     topic_id: int
     post_number: int
-    created_at: datetime
+    created_at: Annotated[datetime, msgspec.Meta(tz=True)]
     username: str = ""
     cooked: str = ""
     topic_slug: str | None = None
@@ -57,7 +57,7 @@ class Found:
         for raw in raws:
             try:
                 post = msgspec.json.decode(raw, type=Post)
-            except msgspec.ValidationError:
+            except (msgspec.DecodeError, RecursionError):
                 self.bad.append(BadItem(bytes(raw), "a post of an unexpected shape"))
             else:
                 self.posts[post.id] = post

@@ -120,7 +120,7 @@ class HackerNews(Source[HackerNewsOptions, HackerNewsCursor]):
     kind = "hackernews"
     about = About(
         title="Hacker News (Firebase, older comments from Algolia)",
-        guarantee="every comment, within seconds of its turn; edits and deletions for the two hours in which"
+        guarantee="every comment within a minute or two; edits and deletions for the two hours in which"
         " their authors can make them, also those of a time when nobody was reading",
         rate="one request a second and comment; no limit is known (Algolia: 10,000 an hour)",
         blind_spots="comments that are dead from the start, and items that stay empty for an hour; what"

@@ -15,14 +15,12 @@ from urllib.parse import urlencode, urlsplit
 
 import aiohttp
 import msgspec
-from pydantic import Field
 
 from streams.errors import FailureReason, SettingsError, SourceError
 from streams.ingest.bluesky_posts import POSTS, Event, Post, Wanted, post_address, post_uri, read_post
+from streams.ingest.jetstream_options import JetstreamOptions
 from streams.ingest.memory import Memory
-from streams.ingest.option_lists import Words
 from streams.ingest.source import About, BadItem, Context, Page, Probe, Source, SourceComment
-from streams.ingest.source_options import SiteUrl, SourceOptions
 from streams.ingest.websocket import opened
 
 __all__ = ["Jetstream", "JetstreamCursor", "JetstreamOptions", "Timing"]
@@ -48,43 +46,6 @@ class Timing(NamedTuple):
     page: float = 2.0  # so long a comment waits for others
     quiet_page: float = 10.0  # so often the cursor goes on when there are none
     silence: float = 60.0  # a stream that is alive is never silent so long: it tells of accounts, too
-
-
-class JetstreamOptions(SourceOptions):
-    """Which posts are wanted: at least one rule, or everything."""
-
-    url: SiteUrl = Field(
-        default="https://jetstream2.us-east.bsky.network", description="an instance, http:// or https://"
-    )
-    # For its interface, which is for programs; the stream itself has no pages.
-    robots: bool = Field(default=False, description="true to hold robots.txt against the resolver, too")
-    keywords: Words = Field(
-        default=(),
-        max_length=200,
-        description="up to 200 words or phrases, #hashtags and @handles among them",
-    )
-    domains: Words = Field(
-        default=(), max_length=200, description="up to 200 sites, such as example.org: posts that link there"
-    )
-    accounts: Words = Field(
-        default=(), max_length=100, description="up to 100 handles or DIDs: their posts, and answers to them"
-    )
-    langs: Words = Field(
-        default=(), max_length=50, description="up to 50 languages, such as fr, en; posts that name none pass"
-    )
-    replies: bool = Field(
-        default=True, description="false to leave out answers in discussions that began with a wanted post"
-    )
-    everything: bool = Field(
-        default=False, description="true for all posts of the network, about fifty a second; else false"
-    )
-    resolver_url: SiteUrl = Field(
-        default="https://public.api.bsky.app", description="where handles are looked up, http:// or https://"
-    )
-
-    def source_name(self, kind: str) -> str:  # noqa: ARG002 - the instance is no matter, the network is one
-        """There is one network, whichever instance tells of it."""
-        return self.name or "bluesky"
 
 
 class JetstreamCursor(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -247,7 +208,7 @@ class Jetstream(Source[JetstreamOptions, JetstreamCursor]):
         content: bytes = message.data.encode() if isinstance(message.data, str) else message.data
         try:
             return msgspec.json.decode(content, type=Event)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             if content == self._suspect:  # it comes again and again: put it aside and go on
                 return BadItem(content, "an event of an unexpected shape")
             self._suspect = content

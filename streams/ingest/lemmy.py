@@ -13,6 +13,7 @@ import msgspec
 from pydantic import Field
 
 from streams.errors import FailureReason, SettingsError, SourceError
+from streams.ingest.lemmy_views import Listing, One, SiteAnswer, View, read_view
 from streams.ingest.memory import Memory, recalled
 from streams.ingest.source import About, BadItem, Context, Page, Probe, Source, SourceComment
 from streams.ingest.source_options import SourceOptions
@@ -58,67 +59,10 @@ class LemmyCursor(msgspec.Struct, frozen=True, omit_defaults=True):
     checked_at: float = 0.0  # when comments were looked at again
 
 
-class _Comment(msgspec.Struct, frozen=True):
-    id: int
-    content: str
-    path: str = ""
-    ap_id: str = ""
-    published: datetime | None = None  # version 3
-    published_at: datetime | None = None  # version 4
-    deleted: bool = False
-    removed: bool = False
-    language_id: int = 0
-
-
-class _Creator(msgspec.Struct, frozen=True):
-    name: str = ""
-    actor_id: str = ""  # version 3
-    ap_id: str = ""  # version 4
-    bot_account: bool = False
-
-
-class _Post(msgspec.Struct, frozen=True):
-    id: int
-    name: str = ""
-    ap_id: str = ""
-
-
-class _View(msgspec.Struct, frozen=True):
-    comment: _Comment
-    creator: _Creator
-    post: _Post
-
-    @property
-    def at(self) -> float:
-        """When it was published, in seconds since 1970."""
-        published = self.comment.published or self.comment.published_at
-        return 0.0 if published is None else published.timestamp()
-
-
-class _List(msgspec.Struct, frozen=True):
-    comments: list[msgspec.Raw]
-    next_page: str | None = None  # version 4
-
-
-class _One(msgspec.Struct, frozen=True):
-    comment_view: _View
-
-
-class _Language(msgspec.Struct, frozen=True):
-    id: int
-    code: str
-
-
-class _Site(msgspec.Struct, frozen=True):
-    version: str
-    site_view: msgspec.Raw
-    all_languages: list[_Language] = []
-
-
 class _Read(NamedTuple):
     """What one look at the list gave. views: the oldest first; reached: how far back it went."""
 
-    views: list[_View]
+    views: list[View]
     bad: list[BadItem]
     reached: float
 
@@ -163,9 +107,8 @@ class Lemmy(Source[LemmyOptions, LemmyCursor]):
             await self._meet()
         now = self.context.clock().timestamp()
         again = now - cursor.checked_at >= self.options.recheck_seconds
-        back = max(_OVERLAP_SECONDS, self.options.recheck_hours * 3_600 if again and cursor.known else 0)
-        read = await self._read(max(cursor.since, cursor.newest - back) if cursor.newest else None)
         memory = Memory(cursor.known, _REMEMBERED)
+        read = await self._read(self._back_to(cursor, memory) if again else _overlap(cursor))
         newest, checked_at = cursor.newest, cursor.checked_at
         news: list[SourceComment | BadItem] = list(read.bad)
         for view in read.views:
@@ -181,6 +124,14 @@ class Lemmy(Source[LemmyOptions, LemmyCursor]):
             checked_at = now
         yield Page(news, LemmyCursor(cursor.since, newest, memory.kept(), checked_at))
 
+    def _back_to(self, cursor: LemmyCursor, memory: Memory) -> float | None:
+        """The moment down to which comments are looked at again."""
+        overlap = _overlap(cursor)
+        if overlap is None or not cursor.known:
+            return overlap
+        window = cursor.newest - self.options.recheck_hours * 3_600
+        return min(overlap, max(cursor.since, window, memory.forgotten_at + 1))
+
     @classmethod
     async def probe(cls, url: str, context: Context) -> Probe | None:
         """Told by what the site says of itself."""
@@ -193,7 +144,7 @@ class Lemmy(Source[LemmyOptions, LemmyCursor]):
             if error.reason not in (FailureReason.MALFORMED, FailureReason.REFUSED):
                 raise
             return None
-        views = [one for one in map(_view, read.comments[:_SAMPLES]) if isinstance(one, _View)]
+        views = [one for one in map(read_view, read.comments[:_SAMPLES]) if isinstance(one, View)]
         return Probe(base, "", [source._comment(one) for one in views])
 
     async def _meet(self) -> None:
@@ -201,7 +152,7 @@ class Lemmy(Source[LemmyOptions, LemmyCursor]):
         for version in ("v4", "v3"):
             answer = await self.context.http.get(f"{self._url}/api/{version}/site", allow=_REFUSED)
             if answer.status < 400:
-                site: _Site = answer.decode(_Site)
+                site: SiteAnswer = answer.decode(SiteAnswer)
                 self._languages = {one.id: one.code for one in site.all_languages if one.code != _UNDEFINED}
                 self._api = version
                 return
@@ -210,14 +161,14 @@ class Lemmy(Source[LemmyOptions, LemmyCursor]):
 
     async def _read(self, back_to: float | None) -> _Read:
         """The list from the newest comment back to some moment; only its first page when there is none."""
-        views: dict[int, _View] = {}
+        views: dict[int, View] = {}
         bad: dict[bytes, BadItem] = {}
         page_cursor: str | None = None
         reached = 0.0
         for number in range(1, _MOST_PAGES + 1):
             page = await self._page(number, page_cursor)
             for raw in page.comments:
-                view = _view(raw)
+                view = read_view(raw)
                 if isinstance(view, BadItem):
                     bad[view.original] = view
                 else:
@@ -232,7 +183,7 @@ class Lemmy(Source[LemmyOptions, LemmyCursor]):
         wanted = [one for one in views.values() if back_to is None or one.at >= back_to]
         return _Read(sorted(wanted, key=lambda one: (one.at, one.comment.id)), list(bad.values()), reached)
 
-    async def _page(self, number: int, page_cursor: str | None) -> _List:
+    async def _page(self, number: int, page_cursor: str | None) -> Listing:
         is_v4 = self._api == "v4"
         scope = "local" if self.options.local else "all"
         params: dict[str, str | int] = {"limit": _LIMIT}
@@ -251,7 +202,7 @@ class Lemmy(Source[LemmyOptions, LemmyCursor]):
             _raise_if_limited(answer.content, answer.status)
             detail = f"the list of comments is refused with status {answer.status}"
             raise SourceError(FailureReason.REFUSED, detail, status=answer.status)
-        found: _List = answer.decode(_List)
+        found: Listing = answer.decode(Listing)
         return found
 
     async def _gone(self, memory: Memory, read: _Read) -> list[SourceComment]:
@@ -269,10 +220,10 @@ class Lemmy(Source[LemmyOptions, LemmyCursor]):
         if answer.status >= 400:
             _raise_if_limited(answer.content, answer.status)
             return True
-        comment = answer.decode(_One).comment_view.comment
+        comment = answer.decode(One).comment_view.comment
         return bool(comment.deleted or comment.removed)
 
-    def _comment(self, view: _View) -> SourceComment:
+    def _comment(self, view: View) -> SourceComment:
         comment, creator = view.comment, view.creator
         if comment.deleted or comment.removed or (creator.bot_account and not self.options.bots):
             return SourceComment(id=str(comment.id), deleted=True)
@@ -283,18 +234,16 @@ class Lemmy(Source[LemmyOptions, LemmyCursor]):
             thread=view.post.ap_id or f"{self._url}/post/{view.post.id}",
             thread_title=view.post.name,
             author=creator.actor_id or creator.ap_id or creator.name,
-            created_at=comment.published or comment.published_at,
+            created_at=view.published,
             parent=above[-1] if above else None,
             lang=self._languages.get(comment.language_id, ""),
             permalink=comment.ap_id,
         )
 
 
-def _view(raw: msgspec.Raw) -> _View | BadItem:
-    try:
-        return msgspec.json.decode(raw, type=_View)
-    except msgspec.DecodeError:
-        return BadItem(bytes(raw), "a comment of an unexpected shape")
+def _overlap(cursor: LemmyCursor) -> float | None:
+    """A little before the newest comment; None at the beginning."""
+    return max(cursor.since, cursor.newest - _OVERLAP_SECONDS) if cursor.newest else None
 
 
 def _raise_if_limited(content: bytes, status: int) -> None:

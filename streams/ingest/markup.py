@@ -10,6 +10,10 @@ from selectolax.lexbor import LexborHTMLParser
 __all__ = ["DeclaredLink", "declared_links", "says_nothing", "text_digest", "visible_text"]
 
 _BLANK: Final = re.compile(r"\s+")
+# Elements that were left open are opened anew in each block that follows: 35 kB of markup can become a tree
+# of more than a gigabyte. With so few tags it stays below 100 MB.
+_MAX_TAGS: Final = 800
+_BODY: Final = re.compile(r"<body[\s>]", re.IGNORECASE)
 _LINK_VALUE: Final = re.compile(
     r"<([^<>]{1,2000})>((?:\s*;\s*[\w!#$&+.^`|~-]+\s*=\s*(?:\"[^\"]*\"|[^\s;,\"]+))*)"
 )
@@ -26,12 +30,24 @@ class DeclaredLink(NamedTuple):
 
 
 def visible_text(markup: str) -> str:
-    """The text of a piece of HTML on one line, without scripts and styles; entities are characters."""
-    root = LexborHTMLParser(f"<body>{markup}").body
+    """The text of a piece of HTML on one line, without scripts and styles; entities are characters.
+
+    Markup that no comment has so much of is taken for text from some tag on.
+    """
+    head, rest = _cut(markup)
+    root = LexborHTMLParser(f"<body>{head}").body
     if root is None:
         return ""
     root.strip_tags(["script", "style", "template"], recursive=True)
-    return _BLANK.sub(" ", root.text(separator=" ")).strip()
+    return _BLANK.sub(" ", f"{root.text(separator=' ')} {rest}").strip()
+
+
+def _cut(markup: str) -> tuple[str, str]:
+    """The markup up to so many tags that it can be parsed, and the rest."""
+    if markup.count("<") <= _MAX_TAGS:
+        return markup, ""
+    *pieces, rest = markup.split("<", _MAX_TAGS + 1)
+    return "<".join(pieces), f"<{rest}"
 
 
 def says_nothing(markup: str) -> bool:
@@ -49,9 +65,10 @@ def declared_links(page: str, base: str, link_header: str = "") -> list[Declared
 
     base: the address of the page. What is no address is left out.
     """
+    head, _ = _cut(_BODY.split(page, maxsplit=1)[0])
     found = [
         (node.attributes.get("rel"), node.attributes.get("href"), node.attributes)
-        for node in LexborHTMLParser(page).css("link[rel][href]")
+        for node in LexborHTMLParser(head).css("link[rel][href]")
     ]
     for address, parameters in _LINK_VALUE.findall(link_header):
         values = {name.lower(): quoted or bare for name, quoted, bare in _LINK_PARAMETER.findall(parameters)}

@@ -7,14 +7,23 @@ The interface: https://docs.joinmastodon.org/methods/timelines/#tag.
 """
 
 from collections.abc import AsyncIterator, Collection
-from datetime import UTC, datetime
-from typing import Annotated, Final
+from datetime import datetime
+from typing import Final
 from urllib.parse import quote, urlsplit
 
 import msgspec
 from pydantic import Field
 
 from streams.errors import FailureReason, SettingsError, SourceError
+from streams.ingest.mastodon_posts import (
+    TIME_BITS,
+    Instance,
+    Status,
+    id_before,
+    limit_ends,
+    read_status,
+    seconds_of,
+)
 from streams.ingest.memory import Memory, recalled
 from streams.ingest.option_lists import Words
 from streams.ingest.source import About, BadItem, Context, Page, Probe, Source, SourceComment
@@ -24,9 +33,8 @@ from streams.polite.client import Answer
 __all__ = ["Mastodon", "MastodonCursor", "MastodonOptions"]
 
 _LIMIT = 40  # the most a page may have
-_LIMIT_SECONDS = 300.0  # the time that the limit of requests is for
 _OVERLAP_MS = 60_000  # a look goes so far behind the newest post, for those of the same moment
-_TIME_BITS = 16  # of an id, below its milliseconds
+_CLOCKS_DIFFER_MS = 300_000
 _REMEMBERED = 5_000
 _CACHED_THREADS = 20_000
 _MAX_CLIMB = 50
@@ -57,33 +65,6 @@ class MastodonCursor(msgspec.Struct, frozen=True, omit_defaults=True):
     newest: dict[str, int] = {}  # by hashtag, the newest post that was read
     known: dict[str, str] = {}  # see `Memory`
     checked_at: float = 0.0  # when posts were looked at again; seconds since 1970
-
-
-class _Account(msgspec.Struct, frozen=True):
-    acct: str
-    bot: bool = False
-
-
-class _Card(msgspec.Struct, frozen=True):
-    title: str = ""
-
-
-class _Boosted(msgspec.Struct, frozen=True):
-    id: str
-
-
-class _Status(msgspec.Struct, frozen=True):
-    id: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,19}$")]
-    created_at: datetime
-    content: str
-    account: _Account
-    in_reply_to_id: str | None = None
-    visibility: str = "public"
-    language: str | None = None
-    url: str | None = None
-    uri: str = ""
-    card: _Card | None = None
-    reblog: _Boosted | None = None
 
 
 class _State:
@@ -140,15 +121,22 @@ class Mastodon(Source[MastodonOptions, MastodonCursor]):
         state = _State(cursor)
         now = self.context.clock().timestamp()
         again = now - state.checked_at >= self.options.recheck_seconds
-        floor = _id_before((now - self.options.recheck_hours * 3_600) * 1_000)
+        floor = max(
+            id_before((now - self.options.recheck_hours * 3_600) * 1_000),
+            id_before((state.since or 0) * 1_000),
+            id_before((state.memory.forgotten_at + 1) * 1_000),
+        )
+        latest = id_before(now * 1_000 + _CLOCKS_DIFFER_MS)
         seen: set[str] = set()
         for tag in self._tags:
             start = self._start(state, tag)
             if again and state.newest and start:
-                start = min(start, max(floor, _id_before((state.since or 0) * 1_000)))
+                start = min(start, floor)
             async for statuses, bad in self._timeline(tag, start):
                 seen.update(one.id for one in statuses)
-                newest = max((int(one.id) for one in statuses), default=0)
+                # A forged date must not keep what comes until then from being read.
+                ids = [int(one.id) for one in statuses if int(one.id) <= latest]
+                newest = max(ids, default=0)
                 state.newest[tag] = max(state.newest.get(tag, 0), newest)
                 yield state.page([*bad, *await self._news(state, statuses)])
         if again:
@@ -167,7 +155,7 @@ class Mastodon(Source[MastodonOptions, MastodonCursor]):
         base = f"{parts.scheme}://{parts.netloc}"
         try:
             answer = await context.http.get(f"{base}/api/v2/instance", allow=range(400, 500))
-            instance = answer.decode(_Instance) if answer.status < 400 else None
+            instance = answer.decode(Instance) if answer.status < 400 else None
         except SourceError as error:
             if error.reason is not FailureReason.MALFORMED:
                 raise
@@ -187,28 +175,28 @@ class Mastodon(Source[MastodonOptions, MastodonCursor]):
         """The id behind which to begin; 0: with the newest page."""
         newest = state.newest.get(tag)
         if newest is None:
-            return 0 if state.since is None else _id_before(state.since * 1_000)
-        return max(0, newest - (_OVERLAP_MS << _TIME_BITS))
+            return 0 if state.since is None else id_before(state.since * 1_000)
+        return max(0, newest - (_OVERLAP_MS << TIME_BITS))
 
-    async def _timeline(self, tag: str, start: int) -> AsyncIterator[tuple[list[_Status], list[BadItem]]]:
+    async def _timeline(self, tag: str, start: int) -> AsyncIterator[tuple[list[Status], list[BadItem]]]:
         """The posts behind an id, page by page, the oldest first; the newest page if it is 0."""
         while True:
             params: dict[str, str | int] = {"limit": _LIMIT, **({"min_id": start} if start else {})}
             answer = await self._get(f"/api/v1/timelines/tag/{quote(tag, safe='')}", params)
             raws: list[msgspec.Raw] = answer.decode(list[msgspec.Raw])
-            found = [_status(raw) for raw in raws]
-            statuses = sorted((one for one in found if isinstance(one, _Status)), key=lambda one: int(one.id))
+            found = [read_status(raw) for raw in raws]
+            statuses = sorted((one for one in found if isinstance(one, Status)), key=lambda one: int(one.id))
             yield statuses, [one for one in found if isinstance(one, BadItem)]
             # A page that is not full is the end for now: the next look begins before it.
             if not start or len(raws) < _LIMIT or not statuses or int(statuses[-1].id) <= start:
                 return
             start = int(statuses[-1].id)
 
-    async def _news(self, state: _State, statuses: list[_Status]) -> list[SourceComment]:
+    async def _news(self, state: _State, statuses: list[Status]) -> list[SourceComment]:
         return [
             comment
             for one in statuses
-            if (comment := await self._comment(one)) and state.memory.tells_news(comment)
+            if (comment := await self._comment(one)) and state.memory.tells_news(comment, at=seconds_of(one))
         ]
 
     async def _again(self, status_id: str) -> list[SourceComment]:
@@ -216,9 +204,9 @@ class Mastodon(Source[MastodonOptions, MastodonCursor]):
         answer = await self._get(f"/api/v1/statuses/{status_id}", allow=_GONE)
         if answer.status in _GONE:
             return [SourceComment(id=status_id, deleted=True)]
-        return [await self._comment(answer.decode(_Status))]
+        return [await self._comment(answer.decode(Status))]
 
-    async def _comment(self, status: _Status) -> SourceComment:
+    async def _comment(self, status: Status) -> SourceComment:
         unwanted = status.account.bot and not self.options.bots
         if unwanted or status.reblog is not None or status.visibility not in _PUBLIC:
             return SourceComment(id=status.id, deleted=True)
@@ -234,14 +222,14 @@ class Mastodon(Source[MastodonOptions, MastodonCursor]):
             permalink=status.url or status.uri,
         )
 
-    async def _thread(self, status: _Status) -> str:
+    async def _thread(self, status: Status) -> str:
         """The id of the first post of a discussion, as far as the server knows it."""
         climbed = [status.id]
         parent = status.in_reply_to_id
         while parent is not None and parent not in self._threads and len(climbed) < _MAX_CLIMB:
             climbed.append(parent)
             answer = await self._get(f"/api/v1/statuses/{quote(parent, safe='')}", allow=_GONE)
-            parent = None if answer.status in _GONE else answer.decode(_Status).in_reply_to_id
+            parent = None if answer.status in _GONE else answer.decode(Status).in_reply_to_id
         root = climbed[-1] if parent is None else self._threads.get(parent, parent)
         self._threads |= dict.fromkeys(climbed, root)
         while len(self._threads) > _CACHED_THREADS:
@@ -260,39 +248,5 @@ class Mastodon(Source[MastodonOptions, MastodonCursor]):
             )
         answer = await self.context.http.get(f"{self._url}{path}", params=params, allow=allow)
         if answer.headers.get("X-RateLimit-Remaining", "").strip() == "0":
-            self._free_at = _reset(answer.headers.get("X-RateLimit-Reset", ""), now)
+            self._free_at = limit_ends(answer.headers.get("X-RateLimit-Reset", ""), now)
         return answer
-
-
-class _Instance(msgspec.Struct, frozen=True):
-    domain: str
-    version: str
-    title: str = ""
-    source_url: str = ""
-
-    @property
-    def is_mastodon(self) -> bool:
-        """Others answer the same requests, but have ids that say nothing of time."""
-        return "mastodon" in self.source_url.lower() and "compatible" not in self.version
-
-
-def _status(raw: msgspec.Raw) -> _Status | BadItem:
-    try:
-        return msgspec.json.decode(raw, type=_Status)
-    except msgspec.DecodeError:
-        return BadItem(bytes(raw), "a post of an unexpected shape")
-
-
-def _id_before(epoch_ms: float) -> int:
-    """The highest id before a millisecond; 1 or more."""
-    return (max(1, int(epoch_ms)) << _TIME_BITS) - 1
-
-
-def _reset(value: str, now: float) -> float:
-    """When the limit begins anew, at most five minutes from now."""
-    try:
-        moment = datetime.fromisoformat(value)
-    except ValueError:
-        return now + _LIMIT_SECONDS
-    aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-    return min(aware.timestamp(), now + _LIMIT_SECONDS)

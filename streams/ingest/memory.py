@@ -12,6 +12,7 @@ __all__ = ["Memory", "recalled"]
 
 _DELETED = "-"
 _UNKNOWN = "?"
+_FORGOTTEN = ""  # the id of none
 
 
 def recalled(kept: Mapping[str, str], ids: Collection[str], *, at: int = 0) -> dict[str, str]:
@@ -29,6 +30,7 @@ class Memory:
     def __init__(self, kept: Mapping[str, str], limit: int) -> None:
         self._marks = dict(kept)
         self._limit = limit
+        self._forgotten_at = _at(self._marks.pop(_FORGOTTEN, ""))
 
     def __contains__(self, comment_id: str) -> bool:
         return comment_id in self._marks
@@ -40,13 +42,21 @@ class Memory:
         """The ids of all that are not deleted, the first that was told first."""
         return (one for one, mark in self._marks.items() if not mark.startswith(_DELETED))
 
+    @property
+    def forgotten_at(self) -> int:
+        """The latest moment that was given with a comment that is forgotten; 0 if there is none.
+
+        Whoever looks at comments again looks no further back: what was forgotten would seem new.
+        """
+        return self._forgotten_at
+
     def is_deleted(self, comment_id: str) -> bool:
         """Whether it was told that this one is gone."""
         return self._marks.get(comment_id, "").startswith(_DELETED)
 
     def at(self, comment_id: str) -> int:
         """The moment that was given with it; 0 if there was none."""
-        return int(self._marks.get(comment_id, "").partition("@")[2] or "0", 16)
+        return _at(self._marks.get(comment_id, ""))
 
     def tells_news(self, comment: SourceComment, *, at: int = 0, key: str = "") -> bool:
         """Whether a comment is new, or another than it was; it counts as told from now on.
@@ -63,9 +73,15 @@ class Memory:
             return False
         self._marks[key] = f"{mark}@{at:x}" if at else mark
         while len(self._marks) > self._limit:
-            del self._marks[next(iter(self._marks))]
+            forgotten = self._marks.pop(next(iter(self._marks)))
+            self._forgotten_at = max(self._forgotten_at, _at(forgotten))
         return True
 
     def kept(self) -> dict[str, str]:
         """For a cursor."""
-        return dict(self._marks)
+        forgotten = {_FORGOTTEN: f"@{self._forgotten_at:x}"} if self._forgotten_at else {}
+        return {**forgotten, **self._marks}
+
+
+def _at(mark: str) -> int:
+    return int(mark.partition("@")[2] or "0", 16)

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from streams.errors import FailureReason, SettingsError, SourceError
 from streams.ingest.jetstream import Jetstream, JetstreamCursor, JetstreamOptions
-from streams.ingest.source import BadItem, Context, Page
+from streams.ingest.source import BadItem, Context, Page, SourceComment
 from tests.ingest.looking import Look, look, visitor
 from tests.ingest.places import QUICK
 from tests.sites.jetstream import JetstreamSite, account_of
@@ -97,6 +97,28 @@ async def test_an_event_that_is_broken_for_good_is_put_aside(talk: Talk) -> None
     assert second.comments.index(bad[0]) < len(second.comments) - 1  # and it goes on
 
 
+async def test_an_event_that_is_nested_without_end_holds_nothing_up(talk: Talk) -> None:
+    site = DeepEventSite(talk, pace=100)
+    with site.serving():
+        site.go_on()
+        async with visitor(RunningTime(talk.remarks[-1].at)) as context:
+            source = maker(site, keywords="remark")(context)
+            told: list[SourceComment | BadItem] = []
+            cursor = source.begin(talk.remarks[0].at)
+            for _ in range(2):
+                try:
+                    async with aclosing(source.fetch(cursor)) as pages:
+                        async for page in pages:
+                            told += page.comments
+                            cursor = page.cursor
+                            if not page.comments:
+                                break
+                except SourceError:
+                    continue
+    last = max(site.truth().values(), key=lambda one: one.created_at_ms)
+    assert any(isinstance(one, SourceComment) and one.permalink == last.permalink for one in told)
+
+
 async def test_private_addresses_are_refused(talk: Talk) -> None:
     site = JetstreamSite(talk)
     with site.serving():
@@ -128,6 +150,20 @@ class ResolvingSite(JetstreamSite):
         if request.query["handle"] != "outlet.example":
             return web.json_response({"error": "InvalidRequest"}, status=400)
         return web.json_response({"did": account_of(self._all[0].author)})
+
+
+class DeepEventSite(JetstreamSite):
+    """A record in the midst of others is a list in a list in a list."""
+
+    def encode(self, event: dict[str, Any]) -> str:
+        if event is not self.events[20]:
+            return super().encode(event)
+        depth = 100_000
+        commit = '{"operation":"create","collection":"app.bsky.feed.post","rkey":"deep","record":'
+        nested = "[" * depth + "]" * depth
+        return (
+            f'{{"did":"did:plc:x","time_us":{event["time_us"]},"kind":"commit","commit":{commit}{nested}}}}}'
+        )
 
 
 class BrokenEventSite(JetstreamSite):

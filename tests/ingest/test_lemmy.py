@@ -1,6 +1,7 @@
 """Lemmy: its rate limit, one community of it, and its bots."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,9 +11,9 @@ from streams.ingest.lemmy import Lemmy, LemmyOptions
 from streams.ingest.source import Context
 from tests.ingest.looking import look
 from tests.sites.lemmy import LemmySite
-from tests.sites.reader import FakeTime
+from tests.sites.reader import FakeTime, compare, read_to_the_end
 from tests.sites.site import Limit
-from tests.sites.talk import Remark, make_talk
+from tests.sites.talk import Remark, epoch_ms, make_talk
 
 
 def maker(site: LemmySite, **options: Any) -> Callable[[Context], Lemmy]:
@@ -68,4 +69,39 @@ class BotSite(LemmySite):
     def _view(self, remark: Remark, *, v4: bool = False) -> dict[str, Any]:
         view = super()._view(remark, v4=v4)
         view["creator"]["bot_account"] = remark.number % 2 == 1
+        return view
+
+
+async def test_what_was_forgotten_is_not_told_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.ingest.lemmy._REMEMBERED", 150)
+    talk = make_talk(400)
+    time = FakeTime(talk.remarks[200].at)
+    site = LemmySite(talk, clock=time.time)
+    since = talk.remarks[0].at - timedelta(hours=1)
+    with site.serving():
+        account = await read_to_the_end(maker(site), site, time, since=since)
+    assert len(account.comments) > 150
+    assert "repeats" not in compare(site, account)
+
+
+async def test_dates_without_a_time_zone_are_utc() -> None:
+    talk = make_talk(20)
+    time = FakeTime(talk.remarks[-1].at)
+    site = OldSite(talk, clock=time.time)
+    with site.serving():
+        found = await look(maker(site), time)
+    truth = site.truth()
+    standing = [one for one in found.comments if not one.deleted]
+    assert standing
+    for one in standing:
+        assert one.created_at is not None
+        assert epoch_ms(one.created_at) == truth[one.id].created_at_ms
+
+
+class OldSite(LemmySite):
+    """Version 0.18: dates do not say that they are UTC."""
+
+    def _view(self, remark: Remark, *, v4: bool = False) -> dict[str, Any]:
+        view = super()._view(remark, v4=v4)
+        view["comment"]["published"] = view["comment"]["published"].removesuffix("Z")
         return view

@@ -1,6 +1,7 @@
 """Mastodon: the limit of requests, hashtags that are none, and posts that lose theirs."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,13 +11,14 @@ from streams.ingest.mastodon import Mastodon, MastodonOptions
 from streams.ingest.source import Context
 from tests.ingest.looking import look, visitor
 from tests.sites.mastodon import TAGS, MastodonSite
-from tests.sites.reader import FakeTime
+from tests.sites.reader import FakeTime, compare, read_to_the_end
 from tests.sites.site import Limit
-from tests.sites.talk import Remark, make_talk
+from tests.sites.talk import Remark, Step, epoch_ms, make_talk
 
 
 def maker(site: MastodonSite, **options: Any) -> Callable[[Context], Mastodon]:
-    return lambda context: Mastodon(MastodonOptions(url=site.url, tags=TAGS, **options), context)
+    wanted = MastodonOptions.model_validate({"url": site.url, "tags": TAGS, **options})
+    return lambda context: Mastodon(wanted, context)
 
 
 async def test_it_stops_before_the_limit_is_exceeded_and_says_when_it_ends() -> None:
@@ -65,3 +67,41 @@ class LosingSite(MastodonSite):
 
     def _tags(self, remark: Remark) -> list[str]:
         return [] if self.has_lost and remark.number == 7 else super()._tags(remark)
+
+
+async def test_a_forged_date_does_not_hide_what_follows() -> None:
+    talk = make_talk(60)
+    time = FakeTime(talk.remarks[30].at)
+    site = ForgingSite(talk, clock=time.time)
+    with site.serving():
+        first = await look(maker(site), time)
+        time.now = talk.remarks[-1].at.timestamp() + 5
+        second = await look(maker(site), time, cursor=first.cursor)
+    started = epoch_ms(talk.remarks[30].at)
+    standing = {
+        one for one, told in site.truth().items() if not told.deleted and told.created_at_ms > started
+    }
+    assert standing <= {*first.ids, *second.ids}
+    assert len(second.ids) > 20
+
+
+async def test_what_was_forgotten_is_not_told_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.ingest.mastodon._REMEMBERED", 150)
+    talk = make_talk(400)
+    time = FakeTime(talk.remarks[200].at)
+    site = MastodonSite(talk, clock=time.time)
+    since = talk.remarks[0].at - timedelta(hours=1)
+    with site.serving():
+        account = await read_to_the_end(maker(site, tags=TAGS[:1]), site, time, since=since)
+    assert len(account.comments) > 150
+    assert "repeats" not in compare(site, account)
+
+
+class ForgingSite(MastodonSite):
+    """Remark 25 says that it was written next year."""
+
+    def apply(self, step: Step) -> None:
+        super().apply(step)
+        if step.kind == "say" and step.number == 25:
+            self._at[25] = step.at + timedelta(days=365)
+            self._ids[25] = epoch_ms(self._at[25]) << 16

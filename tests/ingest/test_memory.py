@@ -37,6 +37,15 @@ def test_it_keeps_no_more_than_its_limit() -> None:
     assert list(memory) == ["2", "3", "4"]
 
 
+def test_it_remembers_how_far_back_it_has_forgotten() -> None:
+    memory = Memory({}, 2)
+    for number in range(5):
+        memory.tells_news(said(number), at=1_000 + number)
+    assert memory.forgotten_at == 1_002
+    again = Memory(memory.kept(), 2)
+    assert (again.forgotten_at, list(again)) == (1_002, ["3", "4"])
+
+
 def test_it_goes_on_from_what_it_kept() -> None:
     first = Memory({}, 10)
     first.tells_news(said(1), at=1_700_000_000)

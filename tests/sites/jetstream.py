@@ -185,7 +185,11 @@ class JetstreamSite(Site):
             fault = self._stream_faults.next() if self._stream_faults else None
             if fault is not None:
                 await self._break(socket, request, fault, event)
-            await socket.send_str(json.dumps(event))
+            await socket.send_str(self.encode(event))
+
+    def encode(self, event: dict[str, Any]) -> str:
+        """An event as it is sent."""
+        return json.dumps(event)
 
     async def _break(
         self, socket: web.WebSocketResponse, request: web.Request, fault: Fault, event: dict[str, Any]
