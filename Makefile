@@ -1,6 +1,6 @@
 # Everything that a newcomer or a developer runs. `make` alone lists it.
 # Needs Python 3.11 or later as `python3`, and nothing else that is installed by hand. As root on Debian, `make
-# test` installs Java and Maven if they are missing; elsewhere the tests that need them say so.
+# test` installs what the tests need of the system if it is missing; elsewhere the tests that need them say so.
 
 PYTHON ?= python3
 VENV   := .venv

@@ -99,6 +99,8 @@ def _ingest_live(
         orders = [_order(inputs, desk, assignments)]
     elif assignments or desk is not None:
         raise click.UsageError("--desk and --set are for one source: name its kind")
+    elif not settings.sources:
+        raise click.UsageError("name a file or a kind of source, or a --config with sources")
     else:
         orders = orders_of(settings)
     done = follow_sources(settings, orders, once=once)

@@ -56,8 +56,6 @@ def _now() -> datetime:
 
 def orders_of(settings: Settings) -> list[SourceOrder]:
     """The sources of the settings, checked.  Raises SettingsError."""
-    if not settings.sources:
-        raise SettingsError("sources: there is nothing to read; name a source with kind and url")
     return [
         order(table.kind, table.options, f"sources[{number}]")
         for number, table in enumerate(settings.sources)

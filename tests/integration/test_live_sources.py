@@ -168,7 +168,6 @@ def test_it_leaves_in_time_when_the_broker_is_away(
 @pytest.mark.parametrize(
     ("sources", "said"),
     [
-        ([], "there is nothing to read"),
         ([{"kind": "gazete"}], "no source is of kind 'gazete'; did you mean gazette?"),
         ([{"kind": "feed"}], "sources[0]: url is missing"),
         ([{"kind": "feed", "url": "https://a.example/f", "pol_seconds": 9}], "did you mean poll_seconds?"),
