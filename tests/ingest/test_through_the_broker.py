@@ -1,4 +1,4 @@
-"""What live sources bring to a broker: 1,000 comments of each, through 20 faults and 10 power cuts.
+"""What live sources bring to a broker: 1,000 comments of each, through 20 faults and 6 power cuts.
 
 The whole way but the process: connector, runner, producer, broker, cursors; then all is read from the topics.
 """
@@ -40,6 +40,7 @@ KEY, NAME = "desk/kind/place", "place"
 QUIET_SECONDS = 700.0  # longer than any source waits before it looks at older comments again
 POLL_SECONDS = 60.0
 EMPTY_PAGES = 3
+CUTS = 6
 
 
 @pytest.fixture(scope="module")
@@ -229,7 +230,7 @@ def hashed(told: Told, comment_id: str) -> str:
 @pytest.mark.parametrize("kind", ["hackernews", "discourse", "lemmy", "mastodon", "jetstream"])
 async def test_everything_arrives_through_faults_and_power_cuts(kind: str, settings: Settings) -> None:
     place = make_place(kind)
-    cuts = Cuts(10, spread=4 if place.endless else 10)
+    cuts = Cuts(CUTS, spread=6 if place.endless else 16)
     with place.site.serving():
         restarts = await follow(place, settings, cuts)
     found = arrived(settings)
@@ -240,4 +241,4 @@ async def test_everything_arrives_through_faults_and_power_cuts(kind: str, setti
     assert set(repeats) <= cuts.lost
     assert wrong == {}
     assert ([one.left for one in place.faults], cuts.left) == ([0] * len(place.faults), 0)
-    assert restarts == 10
+    assert restarts == CUTS
