@@ -224,7 +224,7 @@ class Discourse(Source[DiscourseOptions, DiscourseCursor]):
 
     async def _news(self, state: _State, found: Found) -> list[SourceComment | BadItem]:
         """What a page has that is new, or another than it was, or gone."""
-        told: list[SourceComment | BadItem] = list(found.bad)
+        told: list[SourceComment | BadItem] = [one for one in found.bad if state.memory.tells_bad_news(one)]
         for post in found.posts.values():
             self._remember_parent(post.topic_id, post.post_number, str(post.id))
         for missing in [one for one in state.memory if found.lacks(int(one))]:

@@ -5,6 +5,7 @@ at. So the list is read again from time to time, further back than the last comm
 also shows what was edited. The interface: https://join-lemmy.org/docs/contributors/04-api.html.
 """
 
+import re
 from collections.abc import AsyncIterator, Collection
 from datetime import datetime
 from typing import Final, NamedTuple
@@ -28,6 +29,8 @@ _OVERLAP_SECONDS = 60  # a look goes so far behind the newest comment, for those
 _SAMPLES = 3
 _RATE_LIMIT = "rate_limit_error"
 _UNDEFINED = "und"
+_GONE: Final = frozenset({404, 410})
+_NOT_FOUND: Final = re.compile(rb"couldnt_find|not_found")  # up to version 0.19 with status 400
 _REFUSED: Final = frozenset(range(400, 500)) - {408, 425, 429}  # of which these pass
 
 
@@ -110,7 +113,7 @@ class Lemmy(Source[LemmyOptions, LemmyCursor]):
         memory = Memory(cursor.known, _REMEMBERED)
         read = await self._read(self._back_to(cursor, memory) if again else _overlap(cursor))
         newest, checked_at = cursor.newest, cursor.checked_at
-        news: list[SourceComment | BadItem] = list(read.bad)
+        news: list[SourceComment | BadItem] = [one for one in read.bad if memory.tells_bad_news(one)]
         for view in read.views:
             comment = self._comment(view)
             if memory.tells_news(comment, at=int(view.at)):
@@ -181,7 +184,11 @@ class Lemmy(Source[LemmyOptions, LemmyCursor]):
             if at_end or back_to is None or reached < back_to:
                 break
         wanted = [one for one in views.values() if back_to is None or one.at >= back_to]
-        return _Read(sorted(wanted, key=lambda one: (one.at, one.comment.id)), list(bad.values()), reached)
+        return _Read(
+            sorted(wanted, key=lambda one: (one.at, one.comment.id)),
+            list(bad.values()),
+            max(reached, back_to or 0.0),
+        )
 
     async def _page(self, number: int, page_cursor: str | None) -> Listing:
         is_v4 = self._api == "v4"
@@ -207,9 +214,10 @@ class Lemmy(Source[LemmyOptions, LemmyCursor]):
 
     async def _gone(self, memory: Memory, read: _Read) -> list[SourceComment]:
         """The comments that were told, are not listed any more, and are deleted or removed."""
+        if not read.views:
+            return []
         listed = {str(one.comment.id) for one in read.views}
-        oldest = min((one.at for one in read.views), default=0.0)
-        missing = [one for one in memory if one not in listed and memory.at(one) > max(oldest, read.reached)]
+        missing = [one for one in memory if one not in listed and memory.at(one) > read.reached]
         return [SourceComment(id=one, deleted=True) for one in missing if await self._is_gone(one)]
 
     async def _is_gone(self, comment_id: str) -> bool:
@@ -219,6 +227,10 @@ class Lemmy(Source[LemmyOptions, LemmyCursor]):
         )
         if answer.status >= 400:
             _raise_if_limited(answer.content, answer.status)
+            # An instance that has closed its doors says nothing of its comments.
+            if answer.status not in _GONE and _NOT_FOUND.search(answer.content) is None:
+                detail = f"a comment is refused with status {answer.status}"
+                raise SourceError(FailureReason.REFUSED, detail, status=answer.status)
             return True
         comment = answer.decode(One).comment_view.comment
         return bool(comment.deleted or comment.removed)

@@ -40,7 +40,7 @@ _CACHED_THREADS = 20_000
 _MAX_CLIMB = 50
 _SAMPLES = 3
 _PUBLIC: Final = frozenset({"public", "unlisted"})
-_GONE: Final = frozenset({401, 403, 404, 410})  # or hidden from the public, which is the same here
+_GONE: Final = frozenset({404, 410})  # or hidden from the public, which is the same here
 _TAG_PATH: Final = "tags"
 _SAMPLE_OPTIONS: Final = ("tags=TAG,TAG",)
 
@@ -138,9 +138,11 @@ class Mastodon(Source[MastodonOptions, MastodonCursor]):
                 ids = [int(one.id) for one in statuses if int(one.id) <= latest]
                 newest = max(ids, default=0)
                 state.newest[tag] = max(state.newest.get(tag, 0), newest)
-                yield state.page([*bad, *await self._news(state, statuses)])
+                bad_news = [one for one in bad if state.memory.tells_bad_news(one)]
+                yield state.page([*bad_news, *await self._news(state, statuses)])
         if again:
-            missing = [one for one in state.memory if one not in seen and int(one) > floor]
+            # A timeline without any post is one that is not shown any more, and says nothing of its posts.
+            missing = [one for one in state.memory if seen and one not in seen and int(one) > floor]
             for one in missing:
                 yield state.page(
                     [found for found in await self._again(one) if state.memory.tells_news(found)]

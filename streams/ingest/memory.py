@@ -3,16 +3,20 @@
 A connector that looks at the same comments again and again asks it of each whether there is anything new.
 """
 
+import hashlib
 from collections.abc import Collection, Iterator, Mapping
 
+import msgspec
+
 from streams.ingest.markup import text_digest
-from streams.ingest.source import SourceComment
+from streams.ingest.source import BadItem, SourceComment
 
 __all__ = ["Memory", "recalled"]
 
 _DELETED = "-"
 _UNKNOWN = "?"
 _FORGOTTEN = ""  # the id of none
+_BAD = "!"
 
 
 def recalled(kept: Mapping[str, str], ids: Collection[str], *, at: int = 0) -> dict[str, str]:
@@ -69,7 +73,10 @@ class Memory:
         if comment.deleted and before is None:
             return False
         mark = _DELETED if comment.deleted else f"{text_digest(comment.text):x}"
-        if before is not None and before.partition("@")[0] == mark:
+        return self._tell(key, mark, at)
+
+    def _tell(self, key: str, mark: str, at: int = 0) -> bool:
+        if self._marks.get(key, "").partition("@")[0] == mark:
             return False
         self._marks[key] = f"{mark}@{at:x}" if at else mark
         while len(self._marks) > self._limit:
@@ -77,10 +84,29 @@ class Memory:
             self._forgotten_at = max(self._forgotten_at, _at(forgotten))
         return True
 
+    def tells_bad_news(self, item: BadItem) -> bool:
+        """Whether something that cannot be read was not told of yet; it counts as told from now on."""
+        return self._tell(f"{_BAD}{_name_of(item.original)}", _DELETED)
+
     def kept(self) -> dict[str, str]:
         """For a cursor."""
         forgotten = {_FORGOTTEN: f"@{self._forgotten_at:x}"} if self._forgotten_at else {}
         return {**forgotten, **self._marks}
+
+
+class _Named(msgspec.Struct):
+    id: int | str | None = None
+    comment: "_Named | None" = None
+
+
+def _name_of(original: bytes) -> str:
+    """What tells one thing that cannot be read from another: its id, if it has one. Counters may change."""
+    try:
+        named = msgspec.json.decode(original, type=_Named)
+    except (msgspec.DecodeError, RecursionError):
+        named = _Named()
+    found = named.id if named.comment is None else named.comment.id
+    return str(found)[:64] if found is not None else hashlib.blake2b(original, digest_size=6).hexdigest()
 
 
 def _at(mark: str) -> int:

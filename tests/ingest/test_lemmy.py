@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from streams.errors import FailureReason, SourceError
 from streams.ingest.lemmy import Lemmy, LemmyOptions
@@ -105,3 +106,30 @@ class OldSite(LemmySite):
         view = super()._view(remark, v4=v4)
         view["comment"]["published"] = view["comment"]["published"].removesuffix("Z")
         return view
+
+
+async def test_an_instance_that_closes_its_doors_withdraws_nothing() -> None:
+    talk = make_talk(40)
+    time = FakeTime(talk.remarks[-1].at)
+    site = ClosingSite(talk, clock=time.time)
+    with site.serving():
+        first = await look(maker(site), time)
+        site.is_closed = True
+        time.now += 700
+        with pytest.raises(SourceError) as caught:
+            await look(maker(site), time, cursor=first.cursor)
+    assert caught.value.reason is FailureReason.REFUSED
+
+
+class ClosingSite(LemmySite):
+    """Shows few comments in the end, and tells nobody about the others."""
+
+    is_closed = False
+
+    def _newest(self) -> list[Remark]:
+        return super()._newest()[: 3 if self.is_closed else None]
+
+    async def _one(self, request: web.Request) -> web.Response:
+        if self.is_closed:
+            return web.json_response({"error": "instance_is_private"}, status=400)
+        return await super()._one(request)

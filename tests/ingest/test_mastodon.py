@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from streams.errors import FailureReason, SettingsError, SourceError
 from streams.ingest.mastodon import Mastodon, MastodonOptions
@@ -105,3 +106,34 @@ class ForgingSite(MastodonSite):
         if step.kind == "say" and step.number == 25:
             self._at[25] = step.at + timedelta(days=365)
             self._ids[25] = epoch_ms(self._at[25]) << 16
+
+
+@pytest.mark.parametrize("shown", [0, 3])
+async def test_a_server_that_closes_its_doors_withdraws_nothing(shown: int) -> None:
+    talk = make_talk(40)
+    time = FakeTime(talk.remarks[-1].at)
+    site = ClosingSite(talk, clock=time.time)
+    with site.serving():
+        first = await look(maker(site), time)
+        site.shown = shown
+        time.now += 700
+        try:
+            second = await look(maker(site), time, cursor=first.cursor)
+        except SourceError as error:
+            assert (error.reason, shown) == (FailureReason.REFUSED, 3)  # noqa: PT017 - it may not raise, too
+        else:
+            assert (second.comments, shown) == ([], 0)
+
+
+class ClosingSite(MastodonSite):
+    """Shows few posts in the end, and tells nobody about the others."""
+
+    shown: int | None = None
+
+    def _page(self, tag: str, bounds: dict[str, str], limit: int) -> list[Remark]:
+        return super()._page(tag, bounds, limit)[: self.shown]
+
+    async def _status(self, request: web.Request) -> web.Response:
+        if self.shown is not None:
+            return web.json_response({"error": "This method requires an authenticated user"}, status=401)
+        return await super()._status(request)

@@ -1,5 +1,5 @@
 from streams.ingest.memory import Memory, recalled
-from streams.ingest.source import SourceComment
+from streams.ingest.source import BadItem, SourceComment
 
 
 def said(number: int, text: str = "a claim") -> SourceComment:
@@ -61,3 +61,14 @@ def test_what_may_have_been_told_is_news_whatever_becomes_of_it() -> None:
     assert memory.at("1") == 5
     assert memory.tells_news(said(1))
     assert memory.tells_news(SourceComment(id="2", deleted=True))
+
+
+def test_what_cannot_be_read_is_told_of_once_whatever_its_counters() -> None:
+    memory = Memory({}, 10)
+    assert memory.tells_bad_news(BadItem(b'{"id": 7, "reads": 1}', "bad"))
+    assert not memory.tells_bad_news(BadItem(b'{"id": 7, "reads": 2}', "bad"))
+    assert memory.tells_bad_news(BadItem(b'{"comment": {"id": 7}, "counts": 1}', "bad")) is False
+    assert memory.tells_bad_news(BadItem(b"[1", "bad"))
+    assert not memory.tells_bad_news(BadItem(b"[1", "bad"))
+    assert list(memory) == []
+    assert not Memory(memory.kept(), 10).tells_bad_news(BadItem(b"[1", "bad"))
