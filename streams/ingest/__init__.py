@@ -1,4 +1,5 @@
 """Ingest: where comments come from, and the producer that brings them to the topic.
 
-Every source yields `RawComment`s (`streams.ingest.base`); nothing it meets is dropped in silence.
+Files (`files`) yield `RawComment`s (`base`). Live sources keep the contract of `source`, one file each;
+`registry` finds them, `service` runs them, `following` is what happens to one. Nothing is dropped in silence.
 """

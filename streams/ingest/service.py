@@ -6,12 +6,13 @@
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 import msgspec
+from prometheus_client import CollectorRegistry
 
 from streams.author_key import resolve_author_key
 from streams.errors import SettingsError
@@ -116,47 +117,45 @@ async def _follow(
     clock: Callable[[], datetime],
 ) -> Followed:
     registry = new_registry()
-    families = IngestMetrics(registry)
     outbox = Outbox(settings)
     async with Web(polite_options(settings)) as web, _until_signalled() as stop:
-        followers: list[Follower] = []
-        for key, desk, wanted, saved in prepared:
-            name = wanted.name
-            metrics = families.of(desk, name, now=clock().timestamp())
-            http = web.client(metrics, robots=wanted.options.robots)
-            source = make_source(wanted, Context(http, clock, settings.ingest_allow_private))
+        families = IngestMetrics(registry)
+        followers = []
+        for one in prepared:
+            metrics = families.of(one.desk, one.order.name, now=clock().timestamp())
+            http = web.client(metrics, robots=one.order.options.robots)
+            source = make_source(one.order, Context(http, clock, settings.ingest_allow_private))
             followers.append(
                 Follower(
-                    key,
+                    one.key,
                     source,
-                    cursor=_first_cursor(key, source, saved, clock()),
-                    saved=saved.cursor,
-                    outgoing=Outgoing(name, desk, author_of, settings.max_comment_bytes),
+                    cursor=_first_cursor(one.key, source, one.saved, clock()),
+                    saved=one.saved.cursor,
+                    outgoing=Outgoing(one.order.name, one.desk, author_of, settings.max_comment_bytes),
                     outbox=outbox,
                     metrics=metrics,
                     stop=stop,
                     clock=clock,
-                    poll_seconds=wanted.options.poll_seconds,
+                    poll_seconds=one.order.options.poll_seconds,
                     once=once,
                 )
             )
         try:
-            if once:
+            with nullcontext() if once else _announced(settings, registry, len(followers)):
                 good = await asyncio.gather(*(one.run() for one in followers))
-            else:
-                with MetricsServer(
-                    registry,
-                    host=settings.metrics_host,
-                    port=settings.ingest_metrics_port,
-                    setting="ingest_metrics_port",
-                ) as server:
-                    count = f"{len(followers)} source{'s' if len(followers) > 1 else ''}"
-                    print(f"narrawatch ingest ready: {count}, metrics {server.url}", flush=True)
-                    good = await asyncio.gather(*(one.run() for one in followers))
         finally:
             await outbox.close(_CLOSE_SECONDS)
     failed = [one.key for one, well in zip(prepared, good, strict=True) if not well]
     return Followed(sum(one.delivered_count for one in followers), failed)
+
+
+@contextmanager
+def _announced(settings: Settings, registry: CollectorRegistry, sources: int) -> Iterator[None]:
+    """Metrics are served in the block, and standard output says where."""
+    host, port = settings.metrics_host, settings.ingest_metrics_port
+    with MetricsServer(registry, host=host, port=port, setting="ingest_metrics_port") as server:
+        print(f"narrawatch ingest ready: sources {sources}, metrics {server.url}", flush=True)
+        yield
 
 
 def _first_cursor(key: str, source: AnySource, saved: SavedCursor, now: datetime) -> Any:
