@@ -5,6 +5,7 @@ from typing import Annotated
 
 import msgspec
 
+from streams.errors import FailureReason, SourceError
 from streams.ingest.source import BadItem
 
 __all__ = ["TIME_BITS", "Instance", "Status", "id_before", "limit_ends", "read_status", "seconds_of"]
@@ -63,10 +64,12 @@ class Instance(msgspec.Struct, frozen=True):
 
 
 def read_status(raw: msgspec.Raw) -> Status | BadItem:
-    """One entry of a timeline."""
+    """One entry of a timeline.  Raises SourceError MALFORMED for what is no post at all."""
     try:
         return msgspec.json.decode(raw, type=Status)
     except (msgspec.DecodeError, RecursionError):
+        if b'"id"' not in bytes(raw):
+            raise SourceError(FailureReason.MALFORMED, "a timeline of an unexpected shape") from None
         return BadItem(bytes(raw), "a post of an unexpected shape")
 
 

@@ -137,3 +137,23 @@ class ClosingSite(MastodonSite):
         if self.shown is not None:
             return web.json_response({"error": "This method requires an authenticated user"}, status=401)
         return await super()._status(request)
+
+
+async def test_a_post_that_cannot_be_read_is_put_aside_once() -> None:
+    talk = make_talk(30)
+    time = FakeTime(talk.remarks[-1].at)
+    site = BrokenSite(talk, clock=time.time)
+    with site.serving():
+        first = await look(maker(site), time)
+        second = await look(maker(site), time, cursor=first.cursor)
+    assert [one.detail for one in first.bad] == ["a post of an unexpected shape"]
+    assert (second.bad, second.comments) == ([], [])
+    assert len(first.ids) > 15
+
+
+class BrokenSite(MastodonSite):
+    """Says of one post neither who wrote it nor what."""
+
+    def _view(self, remark: Remark) -> dict[str, Any]:
+        view = super()._view(remark)
+        return {"id": view["id"]} if remark.number == 28 else view

@@ -132,7 +132,7 @@ class _Reading:
         self.ended = False
         self._saved: bytes | None = None
         self._announced: list[str] = []  # what was about to be delivered
-        self._lost: list[SourceComment] = []  # delivered, but their cursor was not saved
+        self._lost: list[tuple[str, str, bool]] = []  # delivered, but their cursor was not saved
         options = PoliteOptions(
             contact="https://narrawatch.example/contact",
             interval_seconds=0.1,
@@ -177,7 +177,7 @@ class _Reading:
                     return
                 fate = self._crashes.next() if self._crashes else ""
                 if fate == "before":
-                    self._lost += [one for one in page.comments if isinstance(one, SourceComment)]
+                    self._lost += [_said(one) for one in page.comments if isinstance(one, SourceComment)]
                     raise _Crash
                 self._saved, self._announced = msgspec.json.encode(page.cursor), []
                 self._account.largest_cursor_bytes = max(self._account.largest_cursor_bytes, len(self._saved))
@@ -188,11 +188,16 @@ class _Reading:
         for one in comments:
             if isinstance(one, BadItem):
                 self._account.bad.append(one)
-            elif one in self._lost:
-                self._lost.remove(one)
+            elif _said(one) in self._lost:
+                self._lost.remove(_said(one))
                 self._account.again += 1
             else:
                 self._account.comments.append(one)
+
+
+def _said(comment: SourceComment) -> tuple[str, str, bool]:
+    """What makes it the same comment as before, whatever became of the one that it answers."""
+    return comment.id, comment.text, comment.deleted
 
 
 def compare(
