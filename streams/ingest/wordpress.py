@@ -134,12 +134,13 @@ class WordPress(Source[WordPressOptions, WordPressCursor]):
     async def fetch(self, cursor: WordPressCursor) -> AsyncIterator[Page[WordPressCursor]]:
         """See `Source`."""
         now = self.context.clock().timestamp()
-        if cursor.caught_up and now - cursor.rescanned_at >= self.options.rescan_seconds:
+        # First what is new: it does not wait for a long look at what is old, which may fail.
+        async for page in self._read_on(cursor, now):
+            cursor = page.cursor
+            yield page
+        if now - cursor.rescanned_at >= self.options.rescan_seconds:
             async for page in self._rescan(cursor, now):
                 yield page
-            return
-        async for page in self._read_on(cursor, now):
-            yield page
 
     async def _read_on(self, cursor: WordPressCursor, now: float) -> AsyncIterator[Page[WordPressCursor]]:
         """What is new since the newest comment, oldest first."""
