@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import torch
 
-from models import embedding
+from models import embedding, torch_embedder
 from models.embedding import DEFAULT_MODEL, HashEmbedder, SentenceTransformerEmbedder, load_embedder
 from models.errors import ModelError
 from models.packaged import build_packaged_model
@@ -59,7 +59,7 @@ class CountingModel:
 @pytest.fixture
 def use_model(monkeypatch: pytest.MonkeyPatch) -> Any:
     def use(model: CountingModel) -> CountingModel:
-        monkeypatch.setattr(embedding, "load_sentence_model", lambda *_, **__: model)
+        monkeypatch.setattr(torch_embedder, "load_sentence_model", lambda *_, **__: model)
         return model
 
     return use
