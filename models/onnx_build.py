@@ -8,7 +8,6 @@ narratives that were found with one encoder are gone on with by another.
 
 import gc
 import hashlib
-import importlib
 import logging
 import re
 import time
@@ -24,7 +23,7 @@ from models.bert_graph import BertShape, Precision, bert_graph
 from models.built_folder import build_once, folder_checksum, is_intact
 from models.errors import ModelError
 from models.onnx_embedder import EncoderCard, OnnxEmbedder, Pooling, read_card
-from models.onnx_session import runtime_version, signed_products_saturate
+from models.onnx_session import onnx_library, runtime_version, signed_products_saturate
 from models.ordinary import ordinary_texts
 from models.prompts import default_prefix
 from models.sentence_library import SentenceModel, give_memory_back
@@ -69,6 +68,7 @@ def onnx_embedder(
     """
     folder = onnx_folder(source, cache_dir, quantised=quantised)
     precision = _precision(folder)
+    onnx_library()  # that a package is missing is no property of the model, and not kept
     if not is_intact(folder):
         build_once(folder, lambda parts: _Build(source, precision, parts).write())
         gc.collect()  # the model that it was made of, in which there are cycles
@@ -119,6 +119,10 @@ class _RefusedError(ModelError):
     """This model cannot be had so, for a reason that stays."""
 
 
+# What a model of another kind may lead to. Whatever it is, its folder says so, and torch goes on.
+_ODD = (ModelError, AttributeError, IndexError, KeyError, TypeError, ValueError, RuntimeError)
+
+
 class _Parts(NamedTuple):
     """Of a sentence-transformers model, what the graph and the card are made of."""
 
@@ -140,14 +144,15 @@ class _Build:
         model = self._source.load()
         try:
             card = self._written(model)
-        except _RefusedError as refusal:
+        except _ODD as oddity:
+            reason = str(oddity) if isinstance(oddity, ModelError) else f"{type(oddity).__name__}: {oddity}"
             card = EncoderCard(
                 precision=self._precision,
                 prefix="",
                 max_tokens=0,
                 pooling="mean",
                 dimensions=0,
-                refused=str(refusal),
+                refused=reason,
             )
         self._save_card(card)
 
@@ -171,14 +176,10 @@ class _Build:
         (self._folder / "card.json").write_bytes(msgspec.json.format(msgspec.json.encode(card)))
 
     def _save_graph(self, bert: Any) -> None:
-        onnx: Any = importlib.import_module("onnx")
         state = {name: tensor.float().numpy() for name, tensor in bert.state_dict().items()}
-        try:
-            graph = bert_graph(state, _shape_of(bert), self._precision)
-        except KeyError as error:
-            raise _RefusedError(f"the model lacks the weights {error}") from error
+        graph = bert_graph(state, _shape_of(bert), self._precision)
         # Weights lie beside the graph, so that they are mapped into memory and not copied.
-        onnx.save_model(
+        onnx_library().save_model(
             graph, self._folder / "model.onnx", save_as_external_data=True, location="weights.bin"
         )
         # The library makes it private to its owner; an image is built by one user and run by another.
@@ -212,8 +213,11 @@ def _parts_of(model: Any) -> _Parts:
         raise _RefusedError(f"the model pools by {pooling.get('pooling_mode')}")
     bert, tokenizer = first.auto_model, getattr(first.tokenizer, "backend_tokenizer", None)
     config = bert.config
-    if _FAMILIES.get(config.model_type) != type(bert).__name__ or config.hidden_act != "gelu":
-        raise _RefusedError(f"the model is a {type(bert).__name__} with {config.hidden_act}")
+    if (
+        _FAMILIES.get(config.model_type) != type(bert).__name__
+        or getattr(config, "hidden_act", None) != "gelu"
+    ):
+        raise _RefusedError(f"the model is a {type(bert).__name__} of another kind than BERT")
     if getattr(config, "position_embedding_type", None) not in (None, "absolute") or tokenizer is None:
         raise _RefusedError("the model has other positions, or a tokenizer of its own")
     return _Parts(bert, tokenizer, pooling["pooling_mode"], int(model.max_seq_length))

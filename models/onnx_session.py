@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from models.errors import ModelError
 
-__all__ = ["OnnxSession", "runtime_version", "signed_products_saturate"]
+__all__ = ["OnnxSession", "onnx_library", "runtime_version", "signed_products_saturate"]
 
 _WARNINGS_OFF = 3  # severity from which it writes to standard error: only errors
 _ERRORS = (
@@ -59,7 +59,7 @@ def runtime_version() -> str:
 
 def signed_products_saturate() -> bool:
     """Whether this processor's unsigned-by-signed products overflow 16 bits on the way: x86 without VNNI."""
-    onnx: Any = importlib.import_module("onnx")
+    onnx = onnx_library()
     make, kinds = onnx.helper, onnx.TensorProto
     graph = make.make_graph(
         [make.make_node("MatMulInteger", ["left", "right"], ["out"])],
@@ -73,11 +73,20 @@ def signed_products_saturate() -> bool:
     return bool((summed != 64 * 127 * 255).any())
 
 
+def onnx_library() -> Any:
+    """The package that writes graphs.  Raises ModelError where it is missing."""
+    return _import("onnx")
+
+
 def _runtime() -> Any:
+    return _import("onnxruntime")
+
+
+def _import(package: str) -> Any:
     try:
-        return importlib.import_module("onnxruntime")
+        return importlib.import_module(package)
     except ImportError as error:
-        raise ModelError(f"ONNX Runtime cannot be imported ({error}): pip install onnxruntime") from error
+        raise ModelError(f"{package} cannot be imported ({error}): pip install {package}") from error
 
 
 @contextmanager
