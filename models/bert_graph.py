@@ -26,6 +26,10 @@ _OPSET = 21
 _IR_VERSION = 10  # what opset 21 came with: a runtime need not be newer than the model
 _RUNTIME_DOMAIN = "com.microsoft"
 _LARGEST = 127  # of a symmetric 8-bit number
+# What attention reads in the last third of the layers is not rounded: of all that can be spared, this brings
+# most. For multilingual-e5-small the cosine rises from 0.9993 to 0.9996, for 4 % of the time; all other matrices
+# of all layers together would bring less, for half of the time.
+_LATE_SHARE = 2 / 3
 _ZERO = 128  # what stands for 0 where numbers are unsigned: the runtime multiplies unsigned by signed
 _LEAST_SCALE = 1e-9  # a token or column of zeros must not divide by zero
 
@@ -51,6 +55,12 @@ def bert_graph(state: _State, shape: BertShape, precision: Precision) -> Any:
     return _Writer(state, shape, precision).write()
 
 
+class _Exact(NamedTuple):
+    """numbers: (tokens, k) float32, to be multiplied as they are."""
+
+    numbers: str
+
+
 class _Quantised(NamedTuple):
     """numbers: (tokens, k) uint8 about 128; scale: (tokens, 1) float32, the largest number of each token."""
 
@@ -74,7 +84,8 @@ class _Writer:
         by_text = self._op("Concat", [ids_shape, self._constant(np.array([self._width]))], axis=0)
         tokens = self._op("Reshape", [self._embeddings(ids_shape), by_token])
         for layer in range(self._shape.layers):
-            tokens = self._layer(tokens, f"encoder.layer.{layer}.", by_text, by_token)
+            is_late = layer >= self._shape.layers * _LATE_SHARE
+            tokens = self._layer(tokens, f"encoder.layer.{layer}.", by_text, by_token, is_late=is_late)
         self._nodes.append(self._node("Reshape", [tokens, by_text], "tokens"))
         return self._model()
 
@@ -101,8 +112,8 @@ class _Writer:
         used = self._op("Slice", [places, self._constant(np.array([0])), length])
         return self._normalised(self._op("Add", [found, used]), "embeddings.LayerNorm.")
 
-    def _layer(self, tokens: str, at: str, by_text: str, by_token: str) -> str:
-        attended = self._op("Reshape", [self._attention(tokens, at, by_text), by_token])
+    def _layer(self, tokens: str, at: str, by_text: str, by_token: str, *, is_late: bool) -> str:
+        attended = self._op("Reshape", [self._attention(tokens, at, by_text, exact=is_late), by_token])
         # The bias of the values goes through attention unchanged (its weights sum to 1): added here, once.
         out = self._state[f"{at}attention.output.dense.weight"]
         bias = self._state[f"{at}attention.output.dense.bias"]
@@ -115,12 +126,13 @@ class _Writer:
         narrow = self._op("Add", [narrow, self._weight(f"{at}output.dense.bias")])
         return self._normalised(self._op("Add", [narrow, tokens]), f"{at}output.LayerNorm.")
 
-    def _attention(self, tokens: str, at: str, by_text: str) -> str:
+    def _attention(self, tokens: str, at: str, by_text: str, *, exact: bool) -> str:
         """(texts, tokens, d).
 
         The bias of the keys is left out: it adds the same to all scores of a query, which softmax ignores.
         """
-        read = tokens if self._precision == "float32" else self._quantised(tokens)
+        exact = exact or self._precision == "float32"
+        read = _Exact(tokens) if exact else self._quantised(tokens)
         parts = [
             self._op(
                 "Reshape", [self._product(read, self._state[f"{at}attention.self.{part}.weight"]), by_text]
@@ -139,11 +151,13 @@ class _Writer:
             epsilon=self._shape.layer_norm_eps,
         )
 
-    def _product(self, tokens: "str | _Quantised", weight: NDArray[np.float32]) -> str:
+    def _product(self, tokens: "str | _Exact | _Quantised", weight: NDArray[np.float32]) -> str:
         """(tokens, n): tokens times the transposed weight, which is (n, k) as torch keeps it."""
         columns = np.ascontiguousarray(weight.T)
-        if self._precision == "float32":
-            return self._op("MatMul", [str(tokens), self._constant(columns)])
+        if isinstance(tokens, str) and self._precision == "float32":
+            tokens = _Exact(tokens)
+        if isinstance(tokens, _Exact):
+            return self._op("MatMul", [tokens.numbers, self._constant(columns)])
         read = self._quantised(tokens) if isinstance(tokens, str) else tokens
         scales = np.maximum(np.abs(columns).max(axis=0), _LEAST_SCALE) / _LARGEST
         numbers = np.rint(columns / scales).astype(np.int8)

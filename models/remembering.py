@@ -43,6 +43,11 @@ class RememberingEmbedder(ABC):
             self._tidy(len(vectors))
         return np.stack([vectors[text] for text in wanted]) if wanted else self._empty(0)
 
+    def forget(self) -> None:
+        """Let go of the recent texts, so that all are embedded again: for measurements."""
+        with self._lock:
+            self._cache.clear()
+
     @abstractmethod
     def _embed_distinct(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """(n, d) unit rows of texts that are readable."""

@@ -1,11 +1,11 @@
 """A sentence-transformers model of a few thousand random weights, written to a folder in no time."""
 
+import importlib
 import json
 from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 __all__ = ["WORDS", "write_tiny_model"]
@@ -13,6 +13,8 @@ __all__ = ["WORDS", "write_tiny_model"]
 WORDS = [f"word{n}" for n in range(200)] + ["query", ":", "a", "takeover", "in", "disguise", "probe"]
 _SPECIAL = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
 _TOKENS = 64
+
+_transformers: Any = importlib.import_module("transformers")
 
 
 def write_tiny_model(
@@ -54,24 +56,24 @@ def _bert(family: str) -> Any:
         "pad_token_id": 1,
     }
     if family == "distilbert":
-        config = transformers.DistilBertConfig(dim=32, n_layers=1, n_heads=4, hidden_dim=64, **sizes)
-        return transformers.DistilBertModel(config)
+        config = _transformers.DistilBertConfig(dim=32, n_layers=1, n_heads=4, hidden_dim=64, **sizes)
+        return _transformers.DistilBertModel(config)
     wide = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
     if family == "xlm-roberta":
-        config = transformers.XLMRobertaConfig(**sizes, **wide)
-        return transformers.XLMRobertaModel(config, add_pooling_layer=False)
-    return transformers.BertModel(transformers.BertConfig(**sizes, **wide), add_pooling_layer=False)
+        config = _transformers.XLMRobertaConfig(**sizes, **wide)
+        return _transformers.XLMRobertaModel(config, add_pooling_layer=False)
+    return _transformers.BertModel(_transformers.BertConfig(**sizes, **wide), add_pooling_layer=False)
 
 
 def _tokenizer() -> Any:
     vocabulary = {word: n for n, word in enumerate(_SPECIAL + WORDS)}
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=_SPECIAL[3]))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer.post_processor = processors.TemplateProcessing(
         single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
     )
     names = {"bos": "<s>", "eos": "</s>", "unk": "<unk>", "pad": "<pad>", "mask": "<mask>"}
-    return transformers.PreTrainedTokenizerFast(
+    return _transformers.PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         model_max_length=_TOKENS,
         **{f"{role}_token": token for role, token in names.items()},
