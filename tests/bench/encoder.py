@@ -1,9 +1,10 @@
 """How fast texts are embedded: `python -m tests.bench.encoder`.
 
 Ours against `SentenceTransformer.encode` with its defaults, on the same texts and the same number of threads:
-short texts (claims, as the worker embeds them) written for this project, each once, no memory of earlier ones.
-Rounds alternate, since other programs may be at work; the figure is the median of the rounds' ratios. Then the
-parts of ours on one thread, and how near its vectors are. `--texts`, `--rounds` and `--threads` change it.
+comments written for this project, as long as claims are, each once, without memory of earlier ones. Rounds
+alternate, since other programs may be at work; the figure is the median of the rounds' ratios. The CPU ratio
+is that of the processors' time, which others disturb less. Then the parts of ours on one thread, and how near
+its vectors are. `--texts`, `--rounds` and `--threads` change it.
 """
 
 import statistics
@@ -62,7 +63,7 @@ def report(texts: Sequence[str], rounds: int, threads: Sequence[int]) -> Iterato
     words = sum(len(text.split()) for text in texts) / len(texts)
     yield f"{len(texts)} texts of {words:.0f} words on average, {rounds} rounds"
     yield ""
-    yield "| threads | sentence-transformers, texts/s | ours, texts/s | ratio, median (least, most) | CPU ratio |"
+    yield "| threads | plain, texts/s | ours, texts/s | ratio, median (least, most) | CPU ratio |"
     yield "|---|---|---|---|---|"
     for count in threads:
         yield _row(_compared(model, _ours(folder, count), texts, rounds, count))

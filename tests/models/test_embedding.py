@@ -175,7 +175,8 @@ def test_a_model_in_the_hub_cache_is_used_without_the_hub(
     (repository / "refs" / "main").write_text("0" * 40)
     (repository / "snapshots").mkdir()
     (repository / "snapshots" / ("0" * 40)).symlink_to(build_packaged_model(model_cache_dir))
-    code = f"from models.embedding import load_embedder; print(load_embedder({DEFAULT_MODEL!r}).name)"
+    load = f"load_embedder({DEFAULT_MODEL!r}, encoder='torch')"
+    code = f"from models.embedding import load_embedder; print({load}.name)"
     ran = subprocess.run(
         [sys.executable, "-c", code],
         env={**os.environ, "HF_HOME": str(tmp_path), "HF_ENDPOINT": silent_endpoint},
