@@ -125,22 +125,32 @@ class Engine:
         self._unsaved: dict[int, None] = {}  # narratives that differ from what `changes` last gave
         self._gone: list[int] = []
 
-    def observe(self, comments: Iterable[Sequence[Claim]], version: int | None = None) -> Outcome:
+    def observe(
+        self,
+        comments: Iterable[Sequence[Claim]],
+        version: int | None = None,
+        *,
+        with_views: bool = True,
+    ) -> Outcome:
         """Judge the claims of some comments, in stream order; an item holds the claims of one comment.
 
         A comment that was seen before, and now says something else, was edited: it replaces what it was.
         version: of these comments, at least 0; an earlier one than was seen is delivered again, and changes
-        nothing. None: they come in order.
+        nothing. None: they come in order. with_views: False leaves `changed` to `changed_views`, for who
+        observes comment by comment and tells them together.
         """
         for claims in comments:
             if claims:
                 self._observe_comment(claims, version)
-        return self._hand_out()
+        return self._hand_out(with_views=with_views)
 
-    def withdraw(self, source: str, comment_id: str, version: int | None = None) -> Outcome:
+    def withdraw(
+        self, source: str, comment_id: str, version: int | None = None, *, with_views: bool = True
+    ) -> Outcome:
         """A comment was deleted: its mentions do not count any more. One that is not known may come yet.
 
-        version: as for `observe`. What it said stays in the sums, as far as its claims have left the window.
+        version, with_views: as for `observe`. What it said stays in the sums, as far as its claims have left
+        the window.
         """
         key = key_of(source, comment_id)
         if self._is_known(key, DELETED, version):
@@ -149,7 +159,14 @@ class Engine:
             self._withdraw(source, comment_id)
             self._seen.put(key, DELETED, self._clock.now_ms or 0, version or 0)
             self._outcome.deleted += 1
-        return self._hand_out()
+        return self._hand_out(with_views=with_views)
+
+    def changed_views(self) -> dict[str, NarrativeView]:
+        """By id, the narratives whose public view is new since this, or an outcome with views, last told."""
+        changed, self._changed = self._changed, {}
+        self._unsaved |= changed
+        living = (self._narratives[uid] for uid in changed if uid in self._narratives)
+        return {narrative.narrative_id: narrative.view() for narrative in living}
 
     @property
     def watches(self) -> Sequence[Watch]:
@@ -184,13 +201,10 @@ class Engine:
         """Event time, epoch ms; None before the first comment."""
         return self._clock.now_ms
 
-    def _hand_out(self) -> Outcome:
-        outcome, changed = self._outcome, self._changed
-        self._outcome, self._changed = Outcome(), {}
-        for uid in changed:
-            if uid in self._narratives:
-                outcome.changed[self._narratives[uid].narrative_id] = self._narratives[uid].view()
-        self._unsaved |= changed
+    def _hand_out(self, *, with_views: bool) -> Outcome:
+        outcome, self._outcome = self._outcome, Outcome()
+        if with_views:
+            outcome.changed = self.changed_views()
         return outcome
 
     # -- one comment ---------------------------------------------------------------------------------------
@@ -746,7 +760,8 @@ class Engine:
 
         everything: all pieces, also those that are the same.
         """
-        changed, self._unsaved = dict.fromkeys(self._narratives) if everything else self._unsaved, {}
+        waiting = self._unsaved | self._changed
+        changed, self._unsaved = dict.fromkeys(self._narratives) if everything else waiting, {}
         gone, self._gone = self._gone, []
         chunks, chunks_gone = self._seen.changes()
         if everything:

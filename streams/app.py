@@ -27,6 +27,7 @@ from models.preparation import ClaimMaker
 from streams.agents.claims import add_claims_agent
 from streams.agents.narratives import NarrativesAgent, add_narratives_agent
 from streams.author_key import resolve_author_key
+from streams.backlog import BacklogFollower
 from streams.broker_contact import last_answer, last_polls
 from streams.claim_stage import ClaimStage
 from streams.claims_log import read_claims
@@ -105,11 +106,10 @@ def create_app(
         end_of=partial(_end_of, app),
     )
 
+    partitions = comment_partitions or settings.partitions
+
     def make_shard() -> Shard:
-        merge = PartitionMerge[Any](
-            range(comment_partitions or settings.partitions),
-            lateness_seconds=settings.lateness_seconds,
-        )
+        merge = PartitionMerge[Any](range(partitions), lateness_seconds=settings.lateness_seconds)
         return Shard(make_engine, dimensions=embedder.dimensions, merge=merge)
 
     refiner = None
@@ -146,6 +146,9 @@ def create_app(
         metrics.watches(names)
 
     app.task(partial(WatchFollower(settings, stored).run, watches_changed))
+    if partitions > 1:
+        backlog = BacklogFollower(settings, range(partitions), state.position)
+        app.task(partial(backlog.run, lambda: narratives.waiting, narratives.drained))
     _follow_assignment(app, settings, narratives, state, on_assigned, model=lambda: embedder.name)
     _report_regularly(app, state)
 

@@ -29,7 +29,10 @@ _logger = logging.getLogger(__name__)
 
 
 class Observed(NamedTuple):
-    """What the engine made of one comment. offset: of its record in `claims`."""
+    """What the engine made of one comment, without views: see `Shard.changed_views`.
+
+    offset: of its record in `claims`.
+    """
 
     offset: int
     batch: ClaimBatch
@@ -89,6 +92,24 @@ class Shard:
         """What has waited long enough at this time (epoch ms)."""
         return [self._observe(offset, one) for offset, one in self._merge.advance(now_ms)]
 
+    @property
+    def next_serial(self) -> int:
+        """Of the next comment that is to be put in order."""
+        return self._merge.next_serial
+
+    def drained(self, partitions: Iterable[int], before: int) -> None:
+        """These partitions of comments hold nothing older than comments with a serial below `before`."""
+        self._merge.drained(partitions, before)
+
+    def wait_anew(self, now_ms: int) -> None:
+        """Workers have come or gone: give all partitions of comments the time to go on (epoch ms)."""
+        self._merge.wait_anew(now_ms)
+
+    def changed_views(self) -> dict[str, dict[str, NarrativeView]]:
+        """By desk and id, the narratives that have changed since this was last asked."""
+        views = {desk: engine.changed_views() for desk, engine in self._engines.items()}
+        return {desk: changed for desk, changed in views.items() if changed}
+
     def rebuild(self, records: Iterable[ClaimsRecord]) -> int:
         """Take records that were taken before, by a worker that is gone; returns how many.
 
@@ -101,6 +122,7 @@ class Shard:
             except RejectedComment:
                 foreign += 1
             taken += 1
+        self.changed_views()
         if foreign:
             _logger.warning("%d records of claims are not of this model: left out", foreign)
         return taken
@@ -185,8 +207,10 @@ class Shard:
     def _observe(self, offset: int, batch: ClaimBatch) -> Observed:
         engine = self.adopt(batch.desk)
         if batch.deleted:
-            return Observed(offset, batch, engine.withdraw(batch.source, batch.comment_id, _version(batch)))
-        return Observed(offset, batch, engine.observe([batch.claims], _version(batch)))
+            outcome = engine.withdraw(batch.source, batch.comment_id, _version(batch), with_views=False)
+        else:
+            outcome = engine.observe([batch.claims], _version(batch), with_views=False)
+        return Observed(offset, batch, outcome)
 
     def _check(self, batch: ClaimBatch) -> None:
         """Vectors of another model have no place in this one's space."""

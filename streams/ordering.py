@@ -5,8 +5,9 @@ merge keeps the order inside a partition as it is and interleaves partitions by 
 sorted lists: a record is released when every partition that is still talking has come as far as that record.
 
 Time is passed in and should be that of the records (when the claims were written to their topic), plus a
-clock for when nothing comes. Then what is released, and in which order, depends on the records alone: a
-worker that reads the topic again releases the same.
+clock for when nothing comes. Then the order depends on the records alone: a worker that reads the topic again
+releases the same, as long as nothing comes later than was waited for. That a partition is known to be empty
+(`drained`) lets records go sooner, in the same order.
 """
 
 import heapq
@@ -56,6 +57,7 @@ class _Partition(Generic[T]):
         self.clock: PartitionClock[_Arrived[T]] = PartitionClock()
         self.heard_ms = heard_ms
         self.patience_ms = patience_ms
+        self.drained_to = 0  # records with a serial below need not wait for it
 
 
 class MergeState(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,6 +136,27 @@ class PartitionMerge(Generic[T]):
         """What is released because time has passed. Releasing in small steps or at once is the same."""
         return self._release(self._now(now_ms))
 
+    @property
+    def next_serial(self) -> int:
+        """Of the next record that is added."""
+        return self._serial
+
+    def drained(self, partitions: Iterable[int], before: int) -> None:
+        """These partitions hold nothing that is older than the records with a serial below `before`."""
+        for number in partitions:
+            place = self._partitions.get(number)
+            if place is not None:
+                place.drained_to = max(place.drained_to, before)
+
+    def wait_anew(self, now_ms: int) -> None:
+        """Partitions have changed hands: each is waited for as if it had been heard of just now.
+
+        The silence of one whose worker was killed is no sign that it has nothing to say. Records that are
+        read long after they were written set the time; this does not.
+        """
+        for place in self._partitions.values():
+            place.heard_ms = max(place.heard_ms, now_ms)
+
     def held(self) -> dict[int, T]:
         """The records that wait, by serial."""
         undecided = [one.item for place in self._partitions.values() for one in place.clock.undecided]
@@ -194,7 +217,7 @@ class PartitionMerge(Generic[T]):
     def _release(self, now: int) -> list[T]:
         bound = self._bound(now)
         released = []
-        while self._heap and self._heap[0].event_ms <= bound:
+        while self._heap and (self._heap[0].event_ms <= bound or self._nothing_older_comes(now)):
             released.append(self._pop())
         while len(self._waiting) > self._max_waiting or self._someone_waited_too_long(now):
             self._decide_all()  # it may be one of the undecided
@@ -222,6 +245,16 @@ class PartitionMerge(Generic[T]):
             else:
                 bound = min(bound, float("-inf") if place.clock.now_ms is None else place.clock.now_ms)
         return bound
+
+    def _nothing_older_comes(self, now: int) -> bool:
+        """Whether every partition has come as far as the first record, or holds nothing, or is given up."""
+        event_ms, _, serial, _ = self._heap[0]
+        return all(
+            (place.clock.now_ms is not None and place.clock.now_ms >= event_ms)
+            or (serial < place.drained_to and not place.clock.undecided)
+            or now - place.heard_ms >= place.patience_ms
+            for place in self._partitions.values()
+        )
 
     def _someone_waited_too_long(self, now: int) -> bool:
         """The record that waits longest takes with it all that precede it, so that order is kept."""

@@ -36,6 +36,10 @@ class WorkerState:
         place = (topic, partition)
         self._next[place] = max(self._next.get(place, 0), offset + 1)
 
+    def position(self, place: Place) -> int | None:
+        """The first offset of a partition of this worker that is not processed; None for one of another."""
+        return self._next.get(place)
+
     def assigned(self, committed: Mapping[Place, int]) -> None:
         """The partitions that this worker has from now on, and where it begins in each."""
         self._next = dict(committed)

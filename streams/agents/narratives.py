@@ -29,10 +29,11 @@ from tenacity import (
     wait_exponential,
 )
 
-from models.outcome import Outcome
+from models.outcome import NarrativeView, Outcome
 from models.snapshot import SnapshotError
 from models.watches import Watch
 from streams.acks import AckLedger
+from streams.backlog import Drained
 from streams.claims_log import ClaimsRecord
 from streams.desk_gauges import DeskGauges
 from streams.desks import Observed, Shard
@@ -47,7 +48,7 @@ from streams.worker_state import WorkerState
 
 __all__ = ["NarrativesAgent", "add_narratives_agent"]
 
-_BATCH_EVENTS = 32  # results are told batch by batch, and a review takes up to 100 ms
+_BATCH_EVENTS = 256  # results are told batch by batch; so many take a quarter of a second, when they wait
 _BATCH_SECONDS = 0.1
 # Records on their way from the broker to here must not find that time has passed without them: whoever reads
 # them again would put them in another order than was told.
@@ -76,12 +77,14 @@ class _Held:
     is_saved: bool = True  # nothing has changed since
     saved_at: float = 0.0  # monotonic seconds
     is_foreign: bool = False  # what is saved cannot be used, and is replaced by the first save
+    drained: Drained | None = None  # known, but not all claims before its end are taken
 
 
 class _Taken(NamedTuple):
     records: int
     observed: list[Observed]
     refused: list[tuple[ClaimsRecord, RejectedComment]]
+    changed: dict[str, dict[str, NarrativeView]]  # by desk and id
 
 
 def _now_ms() -> int:
@@ -127,6 +130,7 @@ class NarrativesAgent:
         self._held: dict[int, _Held] = {}
         self._lock = asyncio.Lock()
         self._refused_in_a_row = 0
+        self._is_leaving = False  # soon nothing runs in the thread any more
 
     async def process(self, events: Sequence[EventT[bytes]]) -> None:
         """Take some events; they are acknowledged when what they lead to is with the broker.
@@ -144,14 +148,25 @@ class NarrativesAgent:
             await self._save_what_is_due()
             await self._show(only_when_due=True)
 
+    @property
+    def waiting(self) -> dict[int, int]:
+        """The next serial of each partition where claims wait to be put in order."""
+        return {key: held.shard.next_serial for key, held in self._held.items() if held.shard.waiting}
+
+    def drained(self, partition: int, drained: Drained) -> None:
+        """What of the comments is known to be empty; it counts as soon as all claims before are taken."""
+        if partition in self._held:
+            self._held[partition].drained = drained
+
     async def tick(self) -> None:
         """Release what has waited long enough, and show the gauges. To be called a few times a second."""
-        if self._lock.locked():
+        if self._lock.locked() or self._is_leaving:
             return  # records are being taken, which releases and shows as well
         async with self._lock:
             now = self._clock() - _GRACE_MS
             for partition, held in list(self._held.items()):
                 is_behind = (self._end_of(partition) or 0) > held.shard.next_offset
+                _apply_drained(held)
                 if held.shard.waiting and not held.is_stale and not is_behind:
                     await self._guarded(partition, self._advance(partition, held, now))
             await self._save_what_is_due()
@@ -168,10 +183,13 @@ class NarrativesAgent:
                     await self._keeper.release(partition)
             for partition, offset in committed.items():
                 await self._guarded(partition, self._catch_up(partition, offset))
+            for held in self._held.values():
+                held.shard.wait_anew(self._clock() - _GRACE_MS)
             await self._show(only_when_due=False)
 
     async def leave(self) -> None:
-        """Save what is not saved yet, so that whoever comes next has little to read."""
+        """Save what is not saved yet, so that whoever comes next has little to read; the last thing done."""
+        self._is_leaving = True
         async with self._lock:
             for partition, held in list(self._held.items()):
                 if self._keeper is not None:
@@ -182,7 +200,7 @@ class NarrativesAgent:
     async def look_for(self, watches_of: Callable[[str], Sequence[Watch]]) -> None:
         """From now on look for the watches that this gives for each desk; called in the engines' thread."""
         async with self._lock:
-            for held in self._held.values():
+            for held in [] if self._is_leaving else list(self._held.values()):
                 await self._in_thread(held.shard.look_for, watches_of)
                 self._gauges.touch((held.shard, desk) for desk in held.shard.desks)
 
@@ -191,7 +209,7 @@ class NarrativesAgent:
         if self._refiner is None:
             return
         async with self._lock:
-            for held in self._held.values():
+            for held in [] if self._is_leaving else list(self._held.values()):
                 view = await self._in_thread(held.shard.narrative, desk, narrative_id)
                 if view is not None:
                     output = narrative_output(desk, self._refiner.overlaid(desk, view))
@@ -203,6 +221,7 @@ class NarrativesAgent:
 
     async def _process(self, partition: int, events: Sequence[EventT[bytes]]) -> None:
         held = await self._catch_up(partition, events[0].message.offset)
+        _apply_drained(held)
         fresh = []
         waiting = held.shard.waiting_offsets
         for event in events:
@@ -218,8 +237,7 @@ class NarrativesAgent:
         await self._tell(partition, held, taken)
 
     async def _advance(self, partition: int, held: _Held, now_ms: int) -> None:
-        observed = await self._in_thread(held.shard.advance, now_ms)
-        await self._tell(partition, held, _Taken(0, observed, []))
+        await self._tell(partition, held, await self._in_thread(_advanced, held.shard, now_ms))
 
     async def _catch_up(self, partition: int, offset: int) -> _Held:
         """The shard as it is after all records before `offset`. Waits for a broker that is away."""
@@ -261,6 +279,7 @@ class NarrativesAgent:
         if held is None:
             held = _Held(shard, AckLedger(lambda done: self._state.processed(self._topic, partition, done)))
         held.shard, held.is_foreign, held.is_stale = shard, not is_usable, False
+        held.drained = None  # it was said of another one's serials
         held.saved_at = time.monotonic()
         self._held[partition] = held
         return held
@@ -319,6 +338,8 @@ class NarrativesAgent:
     async def _tell(self, partition: int, held: _Held, taken: _Taken) -> None:
         """Deliver what was found, count it, and let the events go."""
         outcomes = joined((one.batch.desk, one.outcome) for one in taken.observed)
+        for desk, changed in taken.changed.items():
+            outcomes.setdefault(desk, Outcome()).changed = changed
         if self._refiner is not None:
             for desk, outcome in outcomes.items():
                 self._refine(self._refiner, desk, outcome)
@@ -390,16 +411,27 @@ def add_narratives_agent(app: App, topic: TopicT, agent: NarrativesAgent) -> Non
     app.timer(TICK_SECONDS)(agent.tick)
 
 
+def _apply_drained(held: _Held) -> None:
+    drained = held.drained
+    if drained is not None and held.shard.next_offset >= drained.claims_end:
+        held.shard.drained(drained.partitions, drained.before)
+        held.drained = None
+
+
 def _say_that_we_wait(attempt: RetryCallState) -> None:
     error = None if attempt.outcome is None else attempt.outcome.exception()
     _logger.warning("%s: waiting for the broker", error)
 
 
 def _take(shard: Shard, records: Sequence[ClaimsRecord]) -> _Taken:
-    taken = _Taken(len(records), [], [])
+    observed, refused = list[Observed](), list[tuple[ClaimsRecord, RejectedComment]]()
     for record in records:
         try:
-            taken.observed.extend(shard.take(record))
+            observed += shard.take(record)
         except RejectedComment as rejection:
-            taken.refused.append((record, rejection))
-    return taken
+            refused.append((record, rejection))
+    return _Taken(len(records), observed, refused, shard.changed_views())
+
+
+def _advanced(shard: Shard, now_ms: int) -> _Taken:
+    return _Taken(0, shard.advance(now_ms), [], shard.changed_views())

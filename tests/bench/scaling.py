@@ -1,9 +1,12 @@
 """How much faster two workers are than one: `python -m tests.bench.scaling`.
 
 Four partitions of comments on an Apache Kafka of its own, the packaged model with one thread a worker. All
-comments are sent at once to workers that are ready; what counts is the time until all are embedded.
+comments are sent at once to workers that are ready; what counts is the time until all are embedded. Beside
+it stands the same ratio of encoders with nothing around them: two processes on two cores of one machine are
+in each other's way, and no pipeline scales better than that.
 """
 
+import json
 import os
 import tempfile
 import time
@@ -17,6 +20,7 @@ from streams.apache.broker import ApacheBroker
 from streams.connection import open_consumer
 from streams.topics import Topic, topic_name
 from tests.apache import QUICK_RESTART
+from tests.bench.bare_encoders import bare_speed
 from tests.faults.stage import Stage
 from tests.faults.traffic import traffic
 
@@ -42,8 +46,14 @@ def main(comments: int) -> None:
             seconds = _seconds(broker, Path(folder) / str(workers), workers, comments)
             speeds[workers] = comments / seconds
             click.echo(f"{workers} worker(s): {speeds[workers]:,.0f} comments/s")
+    texts = [json.loads(line.value)["text"] for line in traffic(max(2, comments // 4))]
+    alone = {processes: bare_speed(texts, processes) for processes in (1, 2)}
+    for processes, speed in alone.items():
+        click.echo(f"{processes} bare encoder(s): {speed:,.0f} comments/s, each embedded as a whole")
+    ratio, ceiling = speeds[2] / speeds[1], alone[2] / alone[1]
     click.echo(
-        f"ratio: {speeds[2] / speeds[1]:.2f} on {os.cpu_count()} cores, broker and clustering included"
+        f"ratio: {ratio:.2f} on {os.cpu_count()} cores, broker and clustering included;"
+        f" bare encoders: {ceiling:.2f}; of what they reach: {ratio / ceiling:.0%}"
     )
 
 

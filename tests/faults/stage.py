@@ -164,7 +164,7 @@ class Stage:
     def wait_until_done(self, sender: Sender) -> None:
         """Return when everything was sent and is dealt with."""
         sender.join(_DONE_SECONDS)
-        self.wait(self._is_done, "the workers do not come to an end", _DONE_SECONDS)
+        self.wait(self.is_done, "the workers do not come to an end", _DONE_SECONDS)
 
     def wait(self, holds: Callable[[], bool], complaint: str, patience: float) -> None:
         """Raises TimeoutError with the complaint, and the last words of the workers."""
@@ -178,7 +178,8 @@ class Stage:
         """What the workers said last."""
         return "\n".join(Path(log.name).read_text()[-1_500:] for log in self._logs[-3:])
 
-    def _is_done(self) -> bool:
+    def is_done(self) -> bool:
+        """Whether nothing of what was sent waits for a worker; no, as long as the broker is away."""
         try:
             with open_consumer(self.settings, group_id=self.settings.app_id) as consumer:
                 ends = consumer.end_offsets(self._places())

@@ -71,12 +71,16 @@ class Worker:
         self.metrics_url = line.split()[-1]
         return self
 
-    def metric(self, name: str, **labels: str) -> float:
+    def exposition(self) -> str:
+        """What Prometheus would read."""
         with urllib.request.urlopen(self.metrics_url, timeout=5) as answer:  # noqa: S310 - loopback
-            text = answer.read().decode()
+            text: str = answer.read().decode()
+        return text
+
+    def metric(self, name: str, **labels: str) -> float:
         return sum(
             sample.value
-            for family in text_string_to_metric_families(text)
+            for family in text_string_to_metric_families(self.exposition())
             for sample in family.samples
             if sample.name == name and labels.items() <= sample.labels.items()
         )

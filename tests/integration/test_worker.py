@@ -27,6 +27,7 @@ from models.outcome import Mention, NarrativeView
 from models.preparation import ClaimMaker
 from streams.apache.broker import ApacheBroker
 from streams.author_key import resolve_author_key
+from streams.broker import EmbeddedBroker
 from streams.comments import comment_key
 from streams.engines import EngineMaker
 from streams.errors import RejectReason
@@ -380,3 +381,26 @@ def test_what_is_missing_is_one_line_and_exit_code_1(settings: Settings) -> None
     assert "127.0.0.1:1 does not answer" in down.stderr
     for one in (outcome, taken, down):
         assert len(one.stderr.strip().splitlines()) == 1
+
+
+def test_partitions_that_are_empty_are_not_waited_for(settings: Settings, log: IO[str]) -> None:
+    is_counted_soon(settings.model_copy(update={"partitions": 4}), log)
+
+
+def test_nor_are_they_on_the_embedded_broker(settings: Settings, log: IO[str]) -> None:
+    with EmbeddedBroker() as broker:
+        here = {"kafka_bootstrap": broker.address, "kafka_embedded": True, "partitions": 4}
+        is_counted_soon(settings.model_copy(update=here), log)
+
+
+def is_counted_soon(settings: Settings, log: IO[str]) -> None:
+    """By the silence of the others alone a comment would wait for twenty seconds."""
+    create_topics(settings)
+    with Worker(settings, log) as worker:
+        worker.ready()
+        sent = time.monotonic()
+        send(settings, sample()[:1])
+        while worker.metric("narrawatch_comments_total") < 1:
+            assert time.monotonic() < sent + 12, "the comment is not counted"
+            time.sleep(0.1)
+        worker.stop()

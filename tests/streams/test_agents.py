@@ -26,6 +26,7 @@ from models.types import Claim
 from streams import claim_stage, originals
 from streams.agents.narratives import NarrativesAgent
 from streams.app import create_app
+from streams.backlog import Drained
 from streams.claim_stage import ClaimStage, Delivery, StageError
 from streams.claims_log import ClaimsRecord
 from streams.desk_gauges import DeskGauges
@@ -551,6 +552,41 @@ async def test_state_is_there_before_the_next_record_comes(settings: Settings) -
     assert (bench.metric("narrawatch_narratives", desk="default", state="emerged") or 0) > 0
     await bench.agent.assigned({3: 0})  # partition 0 went to another worker
     assert bench.metric("narrawatch_narratives", desk="default", state="emerged") is None
+
+
+async def test_what_is_known_to_be_empty_is_not_waited_for(settings: Settings) -> None:
+    log = records_of([batch_of(0, "A takeover in disguise."), batch_of(1, "It is a takeover, disguised.")])
+    log[1] = log[1]._replace(written_ms=log[0].written_ms + 100)
+    bench = NarrativesBench(settings, log, partitions=2)
+    bench.now_ms = log[1].written_ms
+    (first,) = await bench.give(log[:1])
+    assert bench.agent.waiting == {0: 1}
+    bench.agent.drained(0, Drained(frozenset({1}), claims_end=2, before=1))
+    bench.agent.drained(5, Drained(frozenset({1}), claims_end=0, before=9))  # of another worker by now
+    await bench.agent.tick()
+    assert not first.acked, "a claim before that end may be from there"
+    (second,) = await bench.give(log[1:])
+    await bench.agent.tick()
+    assert first.acked
+    assert not second.acked, "it came after that was known"
+
+
+async def test_after_a_rebalance_other_partitions_are_given_time_again(settings: Settings) -> None:
+    log = records_of([batch_of(0, "A takeover in disguise, nothing else.")])
+    bench = NarrativesBench(settings, log, partitions=2)
+    written, grace = log[0].written_ms, 5_000
+
+    async def is_out_after(seconds: int) -> bool:
+        bench.now_ms = written + grace + seconds * 1000
+        await bench.agent.tick()
+        return bench.state.claims_waiting == 0
+
+    (event,) = await bench.give(log)
+    assert not await is_out_after(19)
+    await bench.agent.assigned({0: 0})
+    assert not await is_out_after(38)
+    assert await is_out_after(39)
+    assert event.acked
 
 
 async def test_records_that_come_again_are_not_said_again(settings: Settings) -> None:

@@ -77,6 +77,48 @@ def test_one_that_never_speaks_is_waited_for_twenty_seconds() -> None:
     assert merge.advance(START_MS + 20_000) == [only]
 
 
+def test_one_that_is_known_to_be_empty_is_not_waited_for() -> None:
+    merge = merge_of(3)
+    first, second, third = items_of([(0, 5), (1, 9), (2, 1)])
+    assert push(merge, first, START_MS) == []
+    merge.drained([1], merge.next_serial)
+    assert merge.advance(START_MS + 10) == []
+    merge.drained([2], merge.next_serial)
+    assert push(merge, second, START_MS + 20) == [first]
+    assert merge.advance(START_MS + 1_000) == [], "nothing is known of what came since"
+    merge.drained([0, 2], merge.next_serial)
+    assert merge.advance(START_MS + 1_000) == [second]
+    assert push(merge, third, START_MS + 2_000) == [third], "too late to be in order, and not lost"
+
+
+def test_what_is_known_of_a_partition_that_does_not_exist_changes_nothing() -> None:
+    merge = merge_of(2)
+    (only,) = items_of([(0, 9)])
+    push(merge, only, START_MS)
+    merge.drained([7], 1_000)
+    assert merge.advance(START_MS + 19_999) == []
+
+
+def test_one_that_changes_hands_is_given_its_time_again() -> None:
+    merge = merge_of(2)
+    first, second, third = items_of([(0, 1), (1, 9), (0, 5)])
+    assert push(merge, first, START_MS) == []
+    assert push(merge, second, START_MS) == [first]
+    merge.wait_anew(START_MS + 15_000)
+    assert merge.advance(START_MS + 34_999) == []
+    assert push(merge, third, START_MS + 34_999) == [third]
+    assert merge.advance(START_MS + 54_999) == [second]
+
+
+def test_time_does_not_pass_because_a_partition_changes_hands() -> None:
+    merge = merge_of(2, lateness=60.0)
+    (only,) = items_of([(0, 9)])
+    assert push(merge, only, START_MS) == []
+    merge.wait_anew(START_MS + HOUR_MS)
+    assert merge.advance(START_MS + 59_999) == []
+    assert merge.advance(START_MS + 60_000) == [only]
+
+
 def test_one_that_is_known_to_hold_more_is_waited_for_half_a_minute() -> None:
     merge = merge_of(2)
     early, late = items_of([(0, 9), (1, 1)])
