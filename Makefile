@@ -9,7 +9,7 @@ STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint types format bench-quality bench-assignment bench-spikes faults fit requirements clean
+.PHONY: help setup demo test lint types format bench bench-quality bench-assignment bench-spikes faults fit requirements clean
 
 help: ## List these commands
 	@echo "narrawatch: notices new narratives in comment sections as they appear"
@@ -40,6 +40,11 @@ format: setup ## Bring the code into shape
 bench-quality: setup ## Compare with other clusterers on labelled streams; renews docs/quality.md
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint requirements.txt --editable '.[bench]'
 	$(BIN)/python -m tests.bench.quality $(BENCH)
+
+bench: setup ## Measure the pipeline against its encoder and a plain one, and delays (ten minutes)
+	@.ci/system-packages
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint requirements.txt --editable '.[bench]'
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.bench.pipeline $(BENCH)
 
 bench-assignment: setup ## Measure how fast claims are assigned to narratives (ten minutes or more)
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.bench.assignment $(BENCH)

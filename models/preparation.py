@@ -70,7 +70,9 @@ class ClaimMaker:
 
     def draft(self, comment: Original) -> list[Draft]:
         """The claims of one comment without vectors; [] when nothing readable is left of its text."""
-        text = clean_comment(comment.text).text
+        cleaned = clean_comment(comment.text)
+        # Who only quotes says that, or forgot to begin a new line after the quote.
+        text = cleaned.text or "\n".join(cleaned.quotes)
         if not text:
             return []
         language = self._detector.detect(text, comment.language_hint or None)

@@ -12,6 +12,7 @@ was told already is not told twice. Loopback unless the settings say otherwise, 
 import hmac
 import json
 import logging
+import time
 from contextlib import AbstractContextManager
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,12 +20,14 @@ from threading import BoundedSemaphore, Thread
 from types import TracebackType
 from typing import Any
 
+import msgspec
+
 from streams.errors import BrokerError, InputError
 from streams.notify.alertmanager import decode_group, from_group, kinds_of, narrative_of
 from streams.notify.dispatcher import Dispatcher
 from streams.notify.metrics import Fate
 from streams.notify.narrative_book import NarrativeBook
-from streams.notify.notification import evidence_of
+from streams.notify.notification import Evidence, evidence_of
 from streams.settings_fields import Settings
 
 __all__ = ["PATH", "Bridge"]
@@ -95,16 +98,23 @@ class Bridge(AbstractContextManager["Bridge"]):
             return HTTPStatus.SERVICE_UNAVAILABLE, {"error": "too many at once"}
         try:
             subject = narrative_of(group)
-            record = None
-            if subject is not None:
-                record = self._book.find(*subject, wait_seconds=_LATE_RECORD_SECONDS)
-            notification = from_group(group, None if record is None else evidence_of(record))
-            results = self._dispatcher.send(notification, types=kinds_of(group), attempts=1, patient=True)
+            kinds = kinds_of(group)
+            evidence = None if subject is None else self._evidence(*subject, is_spike="spiking" in kinds)
+            notification = from_group(group, evidence)
+            results = self._dispatcher.send(notification, types=kinds, attempts=1, patient=True)
         finally:
             self._slots.release()
         postponed = any(result.fate is Fate.POSTPONED for result in results)
         status = HTTPStatus.SERVICE_UNAVAILABLE if postponed else HTTPStatus.OK
         return status, {"id": notification.id, **{one.receiver: one.fate.value for one in results}}
+
+    def _evidence(self, desk: str, narrative_id: str, *, is_spike: bool) -> Evidence | None:
+        """What is known of a narrative; of one that spikes with what was written in the burst."""
+        record = self._book.find(desk, narrative_id, wait_seconds=_LATE_RECORD_SECONDS)
+        if record is None:
+            return None
+        burst = self._book.burst(desk, narrative_id, time.time()) if is_spike else []
+        return evidence_of(msgspec.structs.replace(record, quotes=burst) if burst else record)
 
     def health(self) -> tuple[HTTPStatus, dict[str, Any]]:
         """200 when alerts would be delivered with quotes."""

@@ -13,15 +13,16 @@ import msgspec
 import pytest
 from prometheus_client import CollectorRegistry
 
+from models.outcome import EventType
 from streams.errors import BrokerError, InputError
 from streams.notify.alertmanager import decode_group, from_group, kinds_of, narrative_of
 from streams.notify.bridge import Bridge
 from streams.notify.dispatcher import Dispatcher
 from streams.notify.metrics import NotifyMetrics
-from streams.notify.narrative_book import NarrativeBook
+from streams.notify.narrative_book import BURST_SECONDS, NarrativeBook
 from streams.notify.notification import evidence_of
 from streams.notify.webhook import Webhooks
-from streams.results import MergedNarrative, narrative_key
+from streams.results import EventRecord, MergedNarrative, narrative_key
 from streams.settings_fields import Settings
 from tests.streams.narratives_told import narrative, view
 from tests.streams.webhook_receiver import Answer, Hook, webhook_receiver
@@ -258,6 +259,46 @@ def test_quotes_are_added_on_the_way(open_bridge: Any, hook: Hook) -> None:
     assert caller.post(group(SPIKING)) == (200, answer | {"newsroom": "suppressed"})  # a second Alertmanager
     assert caller.post(group(SPIKING, EMERGED))[1]["newsroom"] == "delivered"  # there is something new to say
     assert len(hook.got) == 2
+
+
+def spike(at: float, *, narrative_id: str = "n-1") -> EventRecord:
+    own = view(narrative_id=narrative_id)
+    said = f"They are being bought, I said so at {at:g}."
+    quotes = [msgspec.structs.replace(own.quotes[0], text=said)]
+    return EventRecord(
+        desk="tech",
+        type=EventType.SPIKING,
+        narrative_id=narrative_id,
+        at=own.last_seen,
+        mentions=own.mentions,
+        narrative=msgspec.structs.replace(own, quotes=quotes),
+        trigger={},
+    )
+
+
+def test_a_spike_is_told_with_what_was_written_in_the_burst(open_bridge: Any, hook: Hook) -> None:
+    book, now = known(), time.time()
+    for at in (now - 60.0, now - 30.0):
+        book.heard(encoded(spike(at)), at)
+    book.heard(b"garbage", now)
+    book.heard(None, now)
+    caller = Caller(open_bridge(hook.url, book).url)
+    caller.post(group(SPIKING))
+    caller.post(group(EMERGED))
+    burst, own = (got.json["narrative"]["quotes"][0]["text"] for got in hook.got)
+    assert burst == f"They are being bought, I said so at {now - 30.0:g}."
+    assert own == "They are being bought."
+
+
+def test_a_burst_is_forgotten_after_a_day_and_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.notify.narrative_book._MAX_BURSTS", 2)
+    book = NarrativeBook()
+    for number in range(3):
+        book.heard(encoded(spike(1_000.0, narrative_id=f"n-{number}")), 1_000.0)
+    assert book.burst("tech", "n-0", 1_000.0) == []
+    assert book.burst("tech", "n-2", 1_000.0 + BURST_SECONDS)
+    assert book.burst("tech", "n-2", 1_001.0 + BURST_SECONDS) == []
+    assert book.burst("other", "n-2", 1_000.0) == []
 
 
 def test_without_the_narrative_the_alert_goes_out_all_the_same(
