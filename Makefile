@@ -37,14 +37,14 @@ format: setup ## Bring the code into shape
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench-quality: setup ## Compare with other clusterers on labelled streams; renews docs/quality.md
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint requirements.txt --editable '.[bench]'
-	$(BIN)/python -m tests.bench.quality $(BENCH)
-
 bench: setup ## Measure the pipeline against its encoder and a plain one, and delays (ten minutes)
 	@.ci/system-packages
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint requirements.txt --editable '.[bench]'
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.bench.pipeline $(BENCH)
+
+bench-quality: setup ## Compare with other clusterers on labelled streams; renews docs/quality.md
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint requirements.txt --editable '.[bench]'
+	$(BIN)/python -m tests.bench.quality $(BENCH)
 
 bench-assignment: setup ## Measure how fast claims are assigned to narratives (ten minutes or more)
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.bench.assignment $(BENCH)

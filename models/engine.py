@@ -61,7 +61,7 @@ from models.snapshot import (
     pack,
     unpack,
 )
-from models.spikes import SpikeParameters
+from models.spike_parameters import SpikeParameters
 from models.spiking import Spiking
 from models.types import Claim, unpack_vectors
 from models.watches import Lookout, Watch

@@ -1,10 +1,8 @@
-"""The negative binomial distribution by mean and shape: tails, and the step of a CUSUM.
+"""The negative binomial distribution by mean and shape: tails, and likelihood ratios.
 
 With shape k the variance is mean + mean^2 / k: a Poisson variable whose rate is Gamma-distributed, as the
 rate of a narrative is known only so well and people come in bursts.
 """
-
-import math
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -26,11 +24,12 @@ def surprise(observed: ArrayLike, mean: ArrayLike, shape: ArrayLike) -> NDArray[
     return np.where(count > 0, decades, 0.0)
 
 
-def log_ratio(count: float, mean: float, shape: float, factor: float) -> float:
-    """Log-likelihood of a count at `factor` times the mean, less that at the mean (nats).
+def log_ratio(count: ArrayLike, mean: ArrayLike, shape: ArrayLike, factor: float) -> NDArray[np.float64]:
+    """Log-likelihood of counts at `factor` times the mean, less that at the mean (nats).
 
-    Its sum, held at zero from below, is the CUSUM that finds a lasting change by that factor soonest
-    (Moustakides 1986; for negative binomial counts Höhle & Paul 2008).
+    count, mean, shape: of one length; mean, shape: positive.
     """
-    raised = shape + factor * mean
-    return count * math.log(factor * (shape + mean) / raised) - shape * math.log(raised / (shape + mean))
+    observed, usual, known = (np.asarray(one, dtype=np.float64) for one in (count, mean, shape))
+    raised = known + factor * usual
+    lowered = known + usual
+    return np.asarray(observed * np.log(factor * lowered / raised) - known * np.log(raised / lowered))

@@ -38,8 +38,8 @@ class Pulse(msgspec.Struct):
     the others, as far as they are recent (`RECENT_HOURS`).
     past_mentions, past_hours: of all before, in ordinary hours (see `models.volume`), fading; past_until: the
     first hour that is not in them.
-    excess: squared deviations of hours beyond those of a Poisson variable, of so many mentions
-    (excess_mentions), fading; cusum: evidence of a slow rise; judged_until: the first hour not in these.
+    excess: squared deviations of hours beyond those of a Poisson variable, excess_usual: as much as is usual
+    among series, both fading; judged_until: the first hour not in these.
     told_ms: mentions until then have been told of; spiking_ms: when a spike was told that is not over, 0
     without; stirred_ms: when it was last unusual.
     """
@@ -51,8 +51,7 @@ class Pulse(msgspec.Struct):
     past_hours: float = 0.0
     past_until: int = 0
     excess: float = 0.0
-    excess_mentions: float = 0.0
-    cusum: float = 0.0
+    excess_usual: float = 0.0
     judged_until: int = 0
     told_ms: int = 0
     spiking_ms: int = 0

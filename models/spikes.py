@@ -2,74 +2,37 @@
 
 What is to be expected in a window is a Gamma-Poisson prediction: a rate that begins at what is usual among
 narratives and follows the series' own past, times how much was said at the desk (see `models.volume`). The
-past ends some time before the window, so that a burst is not measured by itself. Four windows and a CUSUM for
-slow rises are looked at again with each mention; each is corrected for how often it gets the chance to be
-wrong, so that one figure holds for all: the chance that a calm series shows as much within a quarter of an
-hour. At 4 decades, a hundred calm series give one false alarm a day.
+past ends some time before the window, so that a burst is not measured by itself. Four windows, and the
+evidence of a slow rise (see `models.rises`), are looked at again with each mention; each is corrected for how
+often it gets the chance to be wrong, so that one figure holds for all: the chance that a calm series shows as
+much within a quarter of an hour. At 4 decades, a hundred calm series give one false alarm a day.
 """
 
 import math
 from functools import cached_property
 from typing import NamedTuple
 
-import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
-from models.negative_binomial import log_ratio, surprise
+from models.negative_binomial import surprise
 from models.pulse import KEPT_AN_HOUR, Pulse
 from models.readings import WINDOWS, Reading, WindowReading
+from models.rises import evidence_of_rise
+from models.spike_parameters import SpikeParameters
 from models.volume import BIN_MS, BINS_PER_HOUR, HOUR_MS, RECENT_HOURS, REMEMBERED_HOURS, Volume
 
-__all__ = ["SpikeParameters", "notice", "read", "settle_past", "tell"]
+__all__ = ["notice", "read", "settle_past", "tell"]
 
 JUDGED_AFTER_HOURS = 2  # so that a burst is not measured by itself, and what is found late counts
 _LN10 = math.log(10.0)
 _BINS = {name: seconds * 1000 // BIN_MS for name, seconds in WINDOWS.items()}
 _LENGTHS = tuple(_BINS.values())
+_QUARTERS = BINS_PER_HOUR / 4 / np.array(_LENGTHS)  # of an hour, as shares of the windows
+# Within minutes comments beget one another: three at once are no spike of what nobody speaks of.
+_LEAST_LOOKS = np.array([6.0, 1.0, 1.0, 1.0])
 
-
-class SpikeParameters(msgspec.Struct, frozen=True, kw_only=True):
-    """What spikes are decided by; fitted as docs/spikes.md says."""
-
-    surprise: float = 4.0  # decades from which a series spikes
-    calm: float = 2.0  # decades below which it does not stir
-    calm_hours: float = 6.0  # for so long, before another spike of it can be told
-    min_authors: int = 3  # within the window, and at least the square root of its mentions
-    # Mentions that a rate is worth before anything is known, and the mean of rates, in an ordinary hour.
-    prior_mentions: float = 0.5
-    prior_rate: float = 0.2
-    # A newborn is mentioned as often as in the hour before it emerged, and so often besides; attention then
-    # goes with the power -1.5 of age, counted from three hours.
-    newborn_rate: float = 1.0
-    newborn_hours: float = 3.0
-    newborn_power: float = -1.5
-    # Variance beyond Poisson, as a share of the mean within an hour: to begin with, and how many mentions
-    # that is worth. In shorter and longer windows it goes with these powers of their length.
-    excess: float = 0.2
-    excess_mentions: float = 10.0
-    excess_power_short: float = 0.5
-    excess_power_long: float = 0.2
-    least_excess: float = 0.02
-    # What is known of the hours of a week may be wrong by so much (standard deviation, a share).
-    season_doubt: float = 0.08
-    # Of how much more is said than usual, this share is in doubt for any single series.
-    busy_doubt: float = 0.25
-    # And what is known from a short past: this variance (a share squared, at most 1) goes with its
-    # hours to the -1.5.
-    young_doubt: float = 8.0
-    # Hours between the past and each window.
-    guard_hours: tuple[float, float, float, float] = (1.0, 1.0, 6.0, 6.0)
-    # Decades that each window's chance is worth within a quarter of an hour, and those of the CUSUM.
-    corrections: tuple[float, float, float, float] = (-0.8, 0.0, 0.0, 0.0)
-    cusum_correction: float = 0.3
-    cusum_factor: float = 2.0
-    cusum_mentions: float = (
-        20.0  # of the past, in so many ordinary hours: what is known less well has no CUSUM
-    )
-    cusum_hours: float = 48.0
-    # A past hour counts at most this many standard deviations above what was expected, and two mentions:
-    # an old burst must not hide the next.
-    most_deviations: float = 3.0
+Floats = NDArray[np.float64]
 
 
 class _Past(NamedTuple):
@@ -86,16 +49,16 @@ def read(
     """
     moment = _Moment(pulse, volume, parameters, now_ms=now_ms, since_ms=since_ms)
     windows = [moment.window(place) for place in range(len(_BINS))]
-    decades = surprise(
-        [one.counted for one in windows], [one.mean for one in windows], [one.shape for one in windows]
-    )
-    corrected = np.maximum(decades + np.array(parameters.corrections), 0.0)
-    decades = np.where(decades > 0, corrected, 0.0)
+    counted, mean = np.array([one.counted for one in windows]), np.array([one.mean for one in windows])
+    shape = np.array([one.shape for one in windows])
+    decades = surprise(counted, mean, shape) - _looks(counted, mean, shape)
+    decades = np.maximum(decades, 0.0) * [one.is_known for one in windows]
     shown = tuple(
         WindowReading(name, one.counted + one.expected_already, one.mean + one.expected_already, value)
         for name, one, value in zip(_BINS, windows, decades.tolist(), strict=True)
     )
-    return Reading(max(*decades.tolist(), moment.slow_rise()), shown)
+    stirs = max(shown[1].surprise, shown[2].surprise) >= parameters.rise_stirs
+    return Reading(max(*decades.tolist(), moment.slow_rise() if stirs else 0.0), shown)
 
 
 class _Stretch(NamedTuple):
@@ -109,18 +72,29 @@ class _Stretch(NamedTuple):
         busyness = volume.busyness(start_ms, end_ms, own)
         return cls(volume.usual(start_ms, end_ms) * busyness, busyness)
 
-    def doubt(self, parameters: SpikeParameters) -> float:
-        """Variance of what is to be expected, as a share squared."""
-        return parameters.season_doubt**2 + (parameters.busy_doubt * (self.busyness - 1.0)) ** 2
+
+def _looks(counted: Floats, mean: Floats, shape: Floats) -> Floats:
+    """Decades that a window's chance is worth less, as it gets more than one in a quarter of an hour.
+
+    A window that moves along meets a count so high so many times as often as one that stands still: the
+    mentions above those that were to be expected leave it one by one (Aldous 1989, on clumps). If the count
+    is high because the rate is, which is in doubt, so much more was to be expected, and it stays.
+    """
+    above = (counted - mean) * shape / (shape + mean)
+    return np.asarray(np.log10(np.maximum(above * _QUARTERS, _LEAST_LOOKS)))
 
 
 class _Window(NamedTuple):
-    """counted: mentions that may surprise; expected_already: those that do not."""
+    """counted: mentions that may surprise; expected_already: those that do not.
+
+    is_known: whether the past is as long as the window, if that is a long one.
+    """
 
     counted: int
     expected_already: int
     mean: float
     shape: float
+    is_known: bool
 
 
 class _Moment:
@@ -140,7 +114,7 @@ class _Moment:
         self._born_ms, self._now_ms = pulse.born_ms, now_ms
         self._end = now_ms // BIN_MS + 1
         self._fresh = since_ms // BIN_MS + 1  # bin
-        self._excess = _excess(pulse, parameters)
+        self._dispersion = _dispersion(pulse, parameters)
 
     def window(self, place: int) -> _Window:
         """A window by its place in the order of lengths."""
@@ -158,53 +132,67 @@ class _Moment:
         past = self._past(start - int(parameters.guard_hours[place] * BINS_PER_HOUR))
         stretch = _Stretch.of(self._volume, first * BIN_MS, self._now_ms + 1, own=counted)
         mean = _rate(past, self._prior_rate(first * BIN_MS), parameters) * stretch.hours
-        power = parameters.excess_power_short if length < BINS_PER_HOUR else parameters.excess_power_long
-        spread = self._excess * (length / BINS_PER_HOUR) ** power
-        evidence = parameters.prior_mentions + past.mentions
-        young = min(1.0, parameters.young_doubt * math.pow(1.0 + past.hours, -1.5))
-        doubt = (1.0 + self._excess) / evidence + stretch.doubt(parameters)
-        doubt += young * past.mentions / evidence
-        return _Window(counted, already, mean, 1.0 / (doubt + spread / mean))
+        hours = length / BINS_PER_HOUR
+        power = parameters.excess_power_short if hours < 1 else parameters.excess_power_long
+        excess = self._excess(mean / hours, past)
+        spread = excess * hours**power
+        if hours < 1:
+            spread = max(spread, self._dispersion * parameters.excess_of_minutes)
+        doubt = self._doubt(past, excess) + (parameters.busy_doubt * (stretch.busyness - 1.0)) ** 2
+        shape = 1.0 / (doubt + spread / mean)
+        return _Window(counted, already, mean, shape, hours <= max(1.0, past.hours))
 
     def slow_rise(self) -> float:
-        """Decades of the CUSUM as it stands now."""
-        pulse, now = self._pulse, self._now_ms // HOUR_MS
-        if not self._has_cusum():
+        """Decades of the evidence that more has been said for the last hours."""
+        parameters, now = self._parameters, self._now_ms // HOUR_MS
+        begun = max(self._fresh, self._born_ms // BIN_MS + 1)
+        first = max(now - parameters.rise_hours, -(-begun // BINS_PER_HOUR))
+        past = self._past(first * BINS_PER_HOUR - int(parameters.guard_hours[2] * BINS_PER_HOUR))
+        if (
+            first > now
+            or past.mentions < parameters.rise_past_mentions
+            or past.hours < parameters.rise_past_hours
+        ):
             return 0.0
-        evidence = pulse.cusum
-        for hour in range(max(pulse.judged_until, now - RECENT_HOURS), now):
-            evidence = self._evidence(evidence, self._count(hour), self._stretch(hour))
-        count = self._count(now)
-        current = _Stretch.of(self._volume, now * HOUR_MS, self._now_ms + 1, own=count)
-        evidence = self._evidence(evidence, count, current)
-        decades = evidence / _LN10 + self._parameters.cusum_correction
-        return max(0.0, decades)
+        hours = range(first, now + 1)
+        counts = [self._count(hour) for hour in hours]
+        stretches = [self._stretch(hour) for hour in hours[:-1]]
+        stretches.append(_Stretch.of(self._volume, now * HOUR_MS, self._now_ms + 1, own=counts[-1]))
+        rate = _rate(past, parameters.prior_rate, parameters)
+        means = [rate * one.hours for one in stretches]
+        evidence = evidence_of_rise(
+            counts,
+            means,
+            [mean * self._excess(mean, past) for mean in means],
+            [parameters.busy_doubt * (one.busyness - 1.0) for one in stretches],
+            doubt=self._doubt(past, self._excess(rate, past)),
+            factor=parameters.rise_factor,
+        )
+        return max(0.0, evidence / _LN10 + parameters.rise_correction)
 
     def judge(self, hour: int) -> None:
-        """Take an hour that is over into the CUSUM and the excess."""
+        """Take an hour that is over into the excess."""
         pulse, parameters = self._pulse, self._parameters
-        count, stretch = self._count(hour), self._stretch(hour)
-        if self._has_cusum():
-            pulse.cusum = self._evidence(pulse.cusum, count, stretch)
         if (hour * HOUR_MS - self._born_ms) / HOUR_MS < parameters.newborn_hours:
             return
         past = self._past(hour * BINS_PER_HOUR)
-        mean = _rate(past, self._prior_rate(hour * HOUR_MS), parameters) * stretch.hours
-        kept = min(count, _most(mean, _excess(pulse, parameters), parameters))
+        rate = _rate(past, self._prior_rate(hour * HOUR_MS), parameters)
+        mean = rate * self._stretch(hour).hours
+        kept = min(self._count(hour), _most(mean, _excess(pulse, mean, parameters), parameters))
         pulse.excess = KEPT_AN_HOUR * pulse.excess + (kept - mean) ** 2 - kept
-        pulse.excess_mentions = KEPT_AN_HOUR * pulse.excess_mentions + kept
+        pulse.excess_usual = KEPT_AN_HOUR * pulse.excess_usual + mean * _usual_excess(mean, parameters)
 
-    def _has_cusum(self) -> bool:
-        pulse, parameters = self._pulse, self._parameters
-        return pulse.past_mentions >= parameters.cusum_mentions and pulse.past_hours >= parameters.cusum_hours
+    def _excess(self, mean: float, past: _Past) -> float:
+        parameters = self._parameters
+        doubt = min(parameters.excess_doubt, parameters.excess_doubt_hours / (1.0 + past.hours))
+        return self._dispersion * _usual_excess(mean, parameters) * (1.0 + doubt)
 
-    def _evidence(self, evidence: float, count: int, stretch: "_Stretch") -> float:
-        """The CUSUM after another hour, or the part of it that has gone by."""
-        past = _Past(self._pulse.past_mentions, self._pulse.past_hours)
-        mean = _rate(past, self._parameters.prior_rate, self._parameters) * stretch.hours
-        shape = 1.0 / (self._excess / mean + stretch.doubt(self._parameters))
-        step = log_ratio(count, mean, shape, self._parameters.cusum_factor)
-        return max(0.0, evidence + step)
+    def _doubt(self, past: _Past, excess: float) -> float:
+        """Variance of the rate and of the season, as a share squared."""
+        parameters = self._parameters
+        evidence = parameters.prior_mentions + past.mentions
+        young = min(1.0, parameters.young_doubt * math.pow(1.0 + past.hours, -1.5))
+        return (1.0 + excess + young * past.mentions) / evidence + parameters.season_doubt**2
 
     def _stretch(self, hour: int) -> "_Stretch":
         return _Stretch.of(self._volume, hour * HOUR_MS, (hour + 1) * HOUR_MS)
@@ -256,7 +244,7 @@ def settle_past(pulse: Pulse, volume: Volume, parameters: SpikeParameters, *, no
 
 def _settle(pulse: Pulse, volume: Volume, parameters: SpikeParameters, *, born: int, until: int) -> None:
     if pulse.past_until < until - REMEMBERED_HOURS:  # of what was before nothing is left
-        pulse.past_mentions = pulse.past_hours = pulse.excess = pulse.excess_mentions = 0.0
+        pulse.past_mentions = pulse.past_hours = pulse.excess = pulse.excess_usual = 0.0
         pulse.past_until = until - REMEMBERED_HOURS
     counts: dict[int, int] = {}
     for place in [place for place in pulse.bins if place < until * BINS_PER_HOUR]:
@@ -265,7 +253,7 @@ def _settle(pulse: Pulse, volume: Volume, parameters: SpikeParameters, *, born: 
     for hour in range(max(pulse.past_until, born), until):
         hours = volume.usual(hour * HOUR_MS, (hour + 1) * HOUR_MS)
         mean = _rate(_Past(pulse.past_mentions, pulse.past_hours), parameters.prior_rate, parameters) * hours
-        most = _most(mean, _excess(pulse, parameters), parameters)
+        most = _most(mean, _excess(pulse, mean, parameters), parameters)
         pulse.past_mentions = KEPT_AN_HOUR * pulse.past_mentions + min(counts.get(hour, 0), most)
         pulse.past_hours = KEPT_AN_HOUR * pulse.past_hours + hours
     pulse.past_until = until
@@ -279,10 +267,19 @@ def _rate(past: _Past, prior: float, parameters: SpikeParameters) -> float:
     return (weight + past.mentions) / (weight / prior + past.hours)
 
 
-def _excess(pulse: Pulse, parameters: SpikeParameters) -> float:
-    weight = parameters.excess_mentions
-    found = (weight * parameters.excess + pulse.excess) / (weight + pulse.excess_mentions)
-    return max(found, parameters.least_excess)
+def _dispersion(pulse: Pulse, parameters: SpikeParameters) -> float:
+    """How many times the usual excess a series has, shrunken to 1."""
+    weight = parameters.excess_weight
+    return max((weight + pulse.excess) / (weight + pulse.excess_usual), parameters.least_excess)
+
+
+def _usual_excess(mean: float, parameters: SpikeParameters) -> float:
+    """Variance beyond Poisson of an hour with so many mentions, as a share of them."""
+    return parameters.excess_of_mean + parameters.excess_of_square * mean
+
+
+def _excess(pulse: Pulse, mean: float, parameters: SpikeParameters) -> float:
+    return _dispersion(pulse, parameters) * _usual_excess(mean, parameters)
 
 
 def _most(mean: float, excess: float, parameters: SpikeParameters) -> float:
@@ -300,7 +297,7 @@ def notice(pulse: Pulse, volume: Volume, parameters: SpikeParameters, *, now_ms:
     if len(pulse.bins) < parameters.min_authors and sum(pulse.bins.values()) < parameters.min_authors:
         return None  # too few to convince anybody
     if pulse.spiking_ms and now_ms - pulse.stirred_ms >= parameters.calm_hours * HOUR_MS:
-        pulse.told_ms, pulse.spiking_ms, pulse.cusum = pulse.stirred_ms, 0, 0.0
+        pulse.told_ms, pulse.spiking_ms = pulse.stirred_ms, 0
     reading = read(pulse, volume, parameters, now_ms=now_ms, since_ms=pulse.told_ms)
     if not pulse.spiking_ms:
         return reading if reading.surprise >= parameters.surprise else None

@@ -15,7 +15,8 @@ from models.narrative import FACET, Facet, Member, Narrative, Said
 from models.outcome import Event, EventType, Quote, instant
 from models.pulse import Pulse
 from models.readings import WINDOWS, Reading, Readings, WindowReading
-from models.spikes import SpikeParameters, notice, read, settle_past, tell
+from models.spike_parameters import SpikeParameters
+from models.spikes import notice, read, settle_past, tell
 from models.volume import Volume, VolumeState
 
 __all__ = ["Spiking", "SpikingState"]

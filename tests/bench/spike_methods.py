@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 from scipy.special import gammainc
 
 from models.pulse import Pulse
-from models.spikes import SpikeParameters, notice, settle_past, tell
+from models.spike_parameters import SpikeParameters
+from models.spikes import notice, settle_past, tell
 from models.volume import Volume
 from tests.bench.spike_series import BIN_SECONDS, HOUR, Desk, Series
 

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from models.negative_binomial import LARGEST_SURPRISE, log_ratio, surprise
 from models.pulse import Pulse
 from models.readings import WINDOWS, Reading
-from models.spikes import SpikeParameters, notice, read, settle_past, tell
+from models.rises import evidence_of_rise
+from models.spike_parameters import SpikeParameters
+from models.spikes import notice, read, settle_past, tell
 from models.volume import HOUR_MS, Volume
 
 MONDAY_MS = 1_767_571_200_000  # 2026-01-05
@@ -138,6 +140,61 @@ def test_six_mentions_in_an_hour_surprise_where_there_is_one_in_two_days() -> No
 def test_six_more_do_not_surprise_where_there_are_twenty() -> None:
     pulse = steady_pulse(3)
     assert reading(pulse, burst(pulse, 26)).surprise < PARAMETERS.surprise
+
+
+def test_evidence_of_a_rise_is_the_sum_of_the_ratios_of_all_its_beginnings() -> None:
+    counts, means, spreads, doubts = [3, 9, 12], [4.0, 5.0, 2.5], [1.0, 2.0, 0.5], [0.0, 0.1, 0.2]
+    wanted = 0.0
+    for begin in range(3):
+        count, mean = sum(counts[begin:]), sum(means[begin:])
+        alike = sum(doubt * its for doubt, its in zip(doubts[begin:], means[begin:], strict=True))
+        shape = 1.0 / ((sum(spreads[begin:]) + alike**2) / mean**2 + 0.01)
+        wanted += math.exp(float(log_ratio(count, mean, shape, 2.0)))
+    found = evidence_of_rise(counts, means, spreads, doubts, doubt=0.01, factor=2.0)
+    assert found == pytest.approx(math.log(wanted))
+
+
+def test_evidence_of_a_rise_is_as_much_in_the_mean_in_all_calm_series() -> None:
+    """One for each beginning: so that one threshold will do."""
+    random_numbers = np.random.default_rng(4)
+    for mean, excess in ((0.5, 0.0), (4.0, 0.0), (4.0, 1.0)):
+        rates = random_numbers.gamma(mean / excess, excess, (4_000, 3)) if excess else mean
+        hours = random_numbers.poisson(rates, (4_000, 3)).tolist()
+        known = {"doubt": 1e-9, "factor": 1.5}
+        sums = [
+            math.exp(evidence_of_rise(one, [mean] * 3, [mean * excess] * 3, [0.0] * 3, **known))
+            for one in hours
+        ]
+        assert np.mean(sums) == pytest.approx(3.0, rel=0.15)
+
+
+def test_a_lively_series_surprises_less_than_a_steady_one() -> None:
+    steady, lively = (Pulse(born_ms=MONDAY_MS) for _ in range(2))
+    for hour in range(DAYS * 24):
+        for n in range(6):
+            at = MONDAY_MS + hour * HOUR_MS + n * 9 * MINUTE_MS + 1
+            steady.add(at)
+            lively.add(at if hour % 3 else at + (hour % 2) * HOUR_MS)
+            if hour % 3 == 1:
+                lively.add(at + 2)
+    settle_past(steady, volume(), PARAMETERS, now_ms=NOW_MS)
+    settle_past(lively, volume(), PARAMETERS, now_ms=NOW_MS)
+    now = burst(steady, 20)
+    burst(lively, 20)
+    found, other = (reading(one, now) for one in (steady, lively))
+    assert found.windows[1].expected == pytest.approx(6, rel=0.2)
+    assert found.surprise > 4 > other.windows[1].surprise
+
+
+def test_a_long_window_does_not_judge_by_a_shorter_past() -> None:
+    young = Pulse(born_ms=NOW_MS - 32 * HOUR_MS)
+    for minute in range(2, 32 * 60, 20):  # at first it was night, perhaps
+        if minute < 60 or minute > 180:
+            young.add(NOW_MS - 32 * HOUR_MS + minute * MINUTE_MS)
+    settle_past(young, volume(), PARAMETERS, now_ms=NOW_MS)
+    day = reading(young, NOW_MS).windows[3]
+    assert day.observed > 2 * day.expected
+    assert day.surprise == 0
 
 
 def test_a_lasting_rise_is_found_that_no_hour_shows() -> None:
