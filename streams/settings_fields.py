@@ -171,6 +171,13 @@ class Settings(AlertFields, GrafanaFields, IngestFields, NotifyFields, WebFields
         max_length=500,
         description="a sentence-transformers name, a folder, or 'packaged'",
     )
+    encoder: Literal["auto", "torch", "onnx", "onnx-int8"] = Field(
+        default="auto",
+        description="what runs the model: auto (the fastest that gives the same), torch, onnx or onnx-int8",
+    )
+    encoder_threads: int = Field(
+        default=0, ge=0, le=1_024, description="1 to 1024 threads that embed; 0: as many as there are cores"
+    )
     cache_dir: Path = Field(
         default_factory=lambda: platformdirs.user_cache_path("narrawatch"),
         description="a folder for what can be rebuilt, such as models",
@@ -255,7 +262,7 @@ class Settings(AlertFields, GrafanaFields, IngestFields, NotifyFields, WebFields
     )
     log_format: Literal["console", "json"] = Field(default="console", description="console or json")
 
-    @field_validator("log_level", "log_format", "sensitivity", mode="before")
+    @field_validator("log_level", "log_format", "sensitivity", "encoder", mode="before")
     @classmethod
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value

@@ -7,7 +7,6 @@ from typing import NamedTuple
 from kafka import KafkaConsumer, TopicPartition
 
 from models.background import background_of
-from models.embedding import load_embedder
 from models.language import LanguageDetector
 from models.preparation import ClaimMaker
 from models.survey import Survey
@@ -15,6 +14,7 @@ from models.types import Claim
 from streams.author_key import resolve_author_key
 from streams.comments import Comment
 from streams.connection import open_consumer
+from streams.embedders import embedder_of
 from streams.errors import InputError, RejectedComment
 from streams.ingest.base import RawComment
 from streams.ingest.files import read_comments
@@ -59,7 +59,7 @@ def look_back(settings: Settings, plan: LookbackPlan, *, now_ms: int, progress: 
     ModelError.
     """
     sources = [read_comments(path, max_bytes=settings.max_comment_bytes) for path in plan.files]
-    embedder = load_embedder(settings.model, cache_dir=settings.cache_dir)
+    embedder = embedder_of(settings)
     detector = LanguageDetector()
     watch = watch_of(plan.watch, embedder.embed, lambda text: detector.detect(text, None))
     survey = Survey(watch, embedder.dimensions, background_of(embedder, cache_dir=settings.cache_dir))

@@ -19,9 +19,10 @@ import faust
 from threadpoolctl import threadpool_limits
 
 from models.arriving import ArrivingEmbedder
-from models.embedding import Embedder, is_at_hand, load_embedder
+from models.embedding import Embedder
 from models.errors import NarrawatchError
 from streams.app import create_app
+from streams.embedders import embedder_is_at_hand, embedder_of
 from streams.errors import BrokerError
 from streams.health import Health, Phase
 from streams.metrics import Metrics
@@ -93,10 +94,10 @@ class _Run:
         gc.disable()
         loop.call_later(_START_SECONDS, gc.enable)
         try:
-            load = partial(load_embedder, self._settings.model, cache_dir=self._settings.cache_dir)
+            load = partial(embedder_of, self._settings)
             embedder = ArrivingEmbedder(load)
             loading = asyncio.create_task(self._meet(embedder))
-            if not is_at_hand(self._settings.model, cache_dir=self._settings.cache_dir):
+            if not embedder_is_at_hand(self._settings):
                 # It may take minutes, in which others can deal with the partitions.
                 await loading
             return await self._run(self._prepare(partitions, watches, embedder), loading)

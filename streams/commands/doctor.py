@@ -26,6 +26,7 @@ from streams.commands.options import (
     start,
 )
 from streams.commands.visible import visible
+from streams.embedders import encoder_planned
 from streams.settings import Settings
 
 __all__ = ["Check", "doctor", "examine"]
@@ -66,6 +67,7 @@ def examine(settings: Settings) -> Iterator[Check]:
         ("Python", _python),
         ("packages", _packages),
         ("model", _model),
+        ("encoder", encoder_planned),
         ("cache folder", lambda settings: _writable(settings.cache_dir)),
         ("data folder", lambda settings: _writable(settings.data_dir)),
         ("Kafka broker", _broker),

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from models.embedding import Embedder, HashEmbedder, SentenceTransformerEmbedder, load_embedder
+from models.onnx_build import OnnxSource, onnx_folder
+from models.onnx_embedder import OnnxEmbedder
 from models.packaged import build_packaged_model
 
 TEXTS = [
@@ -28,13 +30,25 @@ ODD_TEXTS = [
     "<s></s><pad><mask>",
 ]
 
+
+class Forgetful(OnnxEmbedder):
+    """The fast encoder without its memory of recent texts."""
+
+    def __init__(self, cache_dir: Path) -> None:
+        source = OnnxSource("packaged", build_packaged_model(cache_dir), lambda: pytest.fail("it is built"))
+        known = load_embedder("packaged", cache_dir=cache_dir, encoder="onnx-int8")
+        folder = onnx_folder(source._replace(name=known.name), cache_dir, quantised=True)
+        super().__init__(folder, name=known.name, cached_texts=0)
+
+
 MAKERS: dict[str, Callable[[Path], Embedder]] = {
     "hash": lambda _: HashEmbedder(),
     "packaged": lambda cache_dir: load_embedder("packaged", cache_dir=cache_dir),
-    # Without its memory of recent texts, which would hide a vector that depends on the batch.
-    "packaged, forgetful": lambda cache_dir: SentenceTransformerEmbedder(
+    # Without their memory of recent texts, which would hide a vector that depends on the batch.
+    "torch, forgetful": lambda cache_dir: SentenceTransformerEmbedder(
         build_packaged_model(cache_dir), cached_texts=0
     ),
+    "onnx-int8, forgetful": Forgetful,
 }
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import torch
 
-from models import embedding
+from models import embedding, torch_embedder
 from models.embedding import DEFAULT_MODEL, HashEmbedder, SentenceTransformerEmbedder, load_embedder
 from models.errors import ModelError
 from models.packaged import build_packaged_model
@@ -59,7 +59,7 @@ class CountingModel:
 @pytest.fixture
 def use_model(monkeypatch: pytest.MonkeyPatch) -> Any:
     def use(model: CountingModel) -> CountingModel:
-        monkeypatch.setattr(embedding, "load_sentence_model", lambda *_, **__: model)
+        monkeypatch.setattr(torch_embedder, "load_sentence_model", lambda *_, **__: model)
         return model
 
     return use
@@ -175,7 +175,8 @@ def test_a_model_in_the_hub_cache_is_used_without_the_hub(
     (repository / "refs" / "main").write_text("0" * 40)
     (repository / "snapshots").mkdir()
     (repository / "snapshots" / ("0" * 40)).symlink_to(build_packaged_model(model_cache_dir))
-    code = f"from models.embedding import load_embedder; print(load_embedder({DEFAULT_MODEL!r}).name)"
+    load = f"load_embedder({DEFAULT_MODEL!r}, encoder='torch')"
+    code = f"from models.embedding import load_embedder; print({load}.name)"
     ran = subprocess.run(
         [sys.executable, "-c", code],
         env={**os.environ, "HF_HOME": str(tmp_path), "HF_ENDPOINT": silent_endpoint},

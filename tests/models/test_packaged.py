@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models import packaged
+from models import built_folder, packaged
 from models.e5_weights import read_e5_weights
 from models.embedding import SentenceTransformerEmbedder
 from models.errors import ModelError
@@ -73,7 +73,7 @@ def test_it_knows_its_prefix(model_cache_dir: Path) -> None:
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_damage_is_noticed(damage: str, built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rebuilt: list[Path] = []
-    monkeypatch.setattr(packaged, "_build", rebuilt.append)
+    monkeypatch.setattr(built_folder, "_build", lambda folder, _: rebuilt.append(folder))
     build_packaged_model(built.parent)
     assert rebuilt == []
     DAMAGES[damage](built)
