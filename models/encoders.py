@@ -14,7 +14,7 @@ from models.errors import ModelError
 from models.onnx_build import OnnxSource, is_fast, onnx_card, onnx_embedder
 from models.onnx_embedder import EncoderCard
 from models.remembering import RememberingEmbedder
-from models.sentence_library import load_sentence_model
+from models.sentence_library import check_folder, load_sentence_model
 from models.torch_embedder import SentenceTransformerEmbedder, has_gpu
 
 __all__ = ["Encoder", "EncoderChoice", "encoder_state", "is_encoder_at_hand", "open_model"]
@@ -51,6 +51,8 @@ def open_model(name: str, folder: Path, wanted: EncoderChoice) -> RememberingEmb
 def _fastest(name: str, folder: Path, wanted: EncoderChoice) -> RememberingEmbedder:
     """On a CPU: 8-bit numbers if they can be had and gain, else 32-bit ones, else torch."""
     source = _source(name, folder)
+    if not is_encoder_at_hand(name, folder, wanted):
+        check_folder(folder)  # what is no model at all is said once, and not of each encoder
     for quantised in (True, False):
         try:
             return onnx_embedder(source, wanted.cache_dir, quantised=quantised, threads=wanted.threads)

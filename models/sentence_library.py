@@ -16,7 +16,7 @@ import msgspec
 
 from models.errors import ModelError
 
-__all__ = ["SentenceModel", "give_memory_back", "load_sentence_model"]
+__all__ = ["SentenceModel", "check_folder", "give_memory_back", "load_sentence_model"]
 
 
 class SentenceModel(Protocol):
@@ -45,7 +45,7 @@ def load_sentence_model(name_or_path: str, *, local_files_only: bool, device: st
     """The model in a folder, or of a hub name.  Raises ModelError in one line that names it."""
     folder = Path(name_or_path)
     if folder.is_dir():
-        _check_folder(folder)
+        check_folder(folder)
     safetensors: Any = importlib.import_module("safetensors")
     library: Any = importlib.import_module("sentence_transformers")
     # What the library lets through of a model that is not one: it has no error of its own.
@@ -69,8 +69,11 @@ def load_sentence_model(name_or_path: str, *, local_files_only: bool, device: st
     return model
 
 
-def _check_folder(folder: Path) -> None:
-    """Refuse what the library would take for an invitation to ask the hub or to invent weights."""
+def check_folder(folder: Path) -> None:
+    """Refuse what the library would take for an invitation to ask the hub or to invent weights.
+
+    Raises ModelError.
+    """
     if not any((folder / name).is_file() for name in ("modules.json", "config.json")):
         raise ModelError(f"{folder} holds no model: neither modules.json nor config.json is in it")
     for path in folder.rglob("*.json"):

@@ -14,15 +14,15 @@ _A_CALL = 256  # texts, as in a worker's batch
 _START_SECONDS = 300.0
 
 
-def bare_speed(texts: Sequence[str], processes: int, *, model: str = "packaged") -> float:
+def bare_speed(texts: Sequence[str], processes: int, *, threads: int = 0, model: str = "packaged") -> float:
     """Texts a second of so many processes, which share the texts out between them.
 
-    Threads are those of the environment, as for workers.
+    threads: of each process, 0 for as many as there are cores.
     """
     spawn = multiprocessing.get_context("spawn")
     barrier = spawn.Barrier(processes + 1)
     parts = [list(texts[number::processes]) for number in range(processes)]
-    started = [spawn.Process(target=_embed, args=(part, model, barrier)) for part in parts]
+    started = [spawn.Process(target=_embed, args=(part, model, threads, barrier)) for part in parts]
     for process in started:
         process.start()
     try:
@@ -36,8 +36,8 @@ def bare_speed(texts: Sequence[str], processes: int, *, model: str = "packaged")
             process.kill()
 
 
-def _embed(texts: list[str], model: str, barrier: Barrier) -> None:
-    embedder = load_embedder(model, cache_dir=default_cache_dir())
+def _embed(texts: list[str], model: str, threads: int, barrier: Barrier) -> None:
+    embedder = load_embedder(model, cache_dir=default_cache_dir(), threads=threads)
     embedder.embed(["Loaded, and ready to go."])
     barrier.wait(_START_SECONDS)
     for start in range(0, len(texts), _A_CALL):

@@ -29,7 +29,7 @@ _GAP_SECONDS = (
     0.02  # their dates are as dense as their arrival; a quiet desk is looked through far more often
 )
 _PATIENCE_SECONDS = 1_800.0
-_ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+_ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NARRAWATCH_ENCODER_THREADS")
 
 
 @click.command()
@@ -47,7 +47,7 @@ def main(comments: int) -> None:
             speeds[workers] = comments / seconds
             click.echo(f"{workers} worker(s): {speeds[workers]:,.0f} comments/s")
     texts = [json.loads(line.value)["text"] for line in traffic(max(2, comments // 4))]
-    alone = {processes: bare_speed(texts, processes) for processes in (1, 2)}
+    alone = {processes: bare_speed(texts, processes, threads=1) for processes in (1, 2)}
     for processes, speed in alone.items():
         click.echo(f"{processes} bare encoder(s): {speed:,.0f} comments/s, each embedded as a whole")
     ratio, ceiling = speeds[2] / speeds[1], alone[2] / alone[1]

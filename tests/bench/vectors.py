@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from models.embedding import Embedder, load_embedder
+from models.embedding import Embedder, encoder_of, load_embedder
 
 __all__ = ["StoredEmbedder", "stored_embedder"]
 
@@ -18,12 +18,13 @@ _CHUNK_TEXTS = 1_024  # embedded and stored at once: an interrupted run keeps wh
 
 
 class StoredEmbedder:
-    """Another embedder's vectors, by the model's name and the text; see `models.embedding.Embedder`."""
+    """Another embedder's vectors, by model, encoder and text; see `models.embedding.Embedder`."""
 
     def __init__(self, embedder: Embedder, folder: Path) -> None:
         """Open or make the store in `folder`."""
         folder.mkdir(parents=True, exist_ok=True)
         self._embedder = embedder
+        self._encoder = encoder_of(embedder).split(",")[0]
         self._store = sqlite3.connect(folder / "vectors.sqlite")
         self._store.execute("CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL)")
 
@@ -62,7 +63,8 @@ class StoredEmbedder:
         return None if row is None else np.frombuffer(row[0], dtype="<f4").astype(np.float32)
 
     def _key(self, text: str) -> bytes:
-        named = f"{self.name}\0{text}".encode("utf-8", "surrogatepass")
+        # Encoders of one model differ in the third decimal place.
+        named = f"{self.name}\0{self._encoder}\0{text}".encode("utf-8", "surrogatepass")
         return hashlib.blake2b(named, digest_size=16).digest()
 
 
