@@ -112,6 +112,11 @@ class Health:
         with self._lock:
             self._partitions = tuple(partitions[place] for place in sorted(partitions))
 
+    @property
+    def questions(self) -> dict[str, Callable[[], Answer]]:
+        """What it answers, by the path where it is asked."""
+        return {"/health": self.alive, "/ready": self.ready}
+
     def alive(self) -> Answer:
         """Whether the event loop turns."""
         with self._lock:

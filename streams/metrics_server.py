@@ -1,11 +1,11 @@
 """Serves metrics and health over HTTP, on loopback unless the settings say otherwise.
 
-/metrics is for Prometheus, /health and /ready for whatever supervises the worker: 200 or 503, and JSON that
-says why. What the two mean is in `streams.health`.
+/metrics is for Prometheus, /health and /ready for whatever supervises the process: 200 or 503, and JSON that
+says why. What the two mean of a worker is in `streams.health`.
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from threading import Thread
 from types import TracebackType
@@ -21,7 +21,7 @@ from prometheus_client import (
 )
 
 from streams.errors import BrokerError
-from streams.health import Answer, Health
+from streams.health import Answer
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -44,8 +44,8 @@ def new_registry() -> CollectorRegistry:
 class MetricsServer(AbstractContextManager["MetricsServer"]):
     """The pages in a thread of its own, from construction until `close`.
 
-    host, port: where to listen; port 0 takes a free one; health: None where there is only /metrics;
-    setting: which one names the port.
+    host, port: where to listen; port 0 takes a free one; questions: further pages, by path, and what they
+    answer; setting: which one names the port.
     Raises BrokerError when the port cannot be had.
     """
 
@@ -55,7 +55,7 @@ class MetricsServer(AbstractContextManager["MetricsServer"]):
         *,
         host: str,
         port: int,
-        health: Health | None = None,
+        questions: Mapping[str, Callable[[], Answer]] | None = None,
         setting: str = "metrics_port",
     ) -> None:
         self._server: WSGIServer
@@ -64,7 +64,7 @@ class MetricsServer(AbstractContextManager["MetricsServer"]):
             self._server, self._thread = start_http_server(port, addr=host, registry=registry)
         except OSError as error:
             raise BrokerError(f"{setting} {port} of {host} cannot be used: {error.strerror}") from None
-        self._server.set_app(_pages(registry, health))
+        self._server.set_app(_pages(registry, questions or {}))
         self._host = f"[{host}]" if ":" in host else host
 
     @property
@@ -84,11 +84,8 @@ class MetricsServer(AbstractContextManager["MetricsServer"]):
         self.close()
 
 
-def _pages(registry: CollectorRegistry, health: Health | None) -> "WSGIApplication":
+def _pages(registry: CollectorRegistry, questions: Mapping[str, Callable[[], Answer]]) -> "WSGIApplication":
     metrics: WSGIApplication = make_wsgi_app(registry)
-    questions: dict[str, Callable[[], Answer]] = {}
-    if health is not None:
-        questions = {"/health": health.alive, "/ready": health.ready}
 
     def page(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         path = environ["PATH_INFO"]

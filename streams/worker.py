@@ -62,7 +62,7 @@ def run_worker(settings: Settings) -> int:
     metrics.follow_readiness(lambda: state.health.ready().good)
     with (
         MetricsServer(
-            registry, host=settings.metrics_host, port=settings.metrics_port, health=state.health
+            registry, host=settings.metrics_host, port=settings.metrics_port, questions=state.health.questions
         ) as server,
         # The engine's matrices are small: a second thread of the linear algebra costs it half of its speed
         # on a machine that has other things to do. The model's threads are of another kind.

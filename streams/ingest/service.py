@@ -18,6 +18,7 @@ from streams.author_key import resolve_author_key
 from streams.errors import SettingsError
 from streams.ingest.cursors import SavedCursor, read_cursors
 from streams.ingest.following import Follower
+from streams.ingest.heartbeat import Heartbeat
 from streams.ingest.metrics import IngestMetrics
 from streams.ingest.outbox import Outbox
 from streams.ingest.outgoing import AuthorOf, Outgoing, hashed_authors, named_authors
@@ -118,6 +119,8 @@ async def _follow(
 ) -> Followed:
     registry = new_registry()
     outbox = Outbox(settings)
+    heartbeat = Heartbeat()
+    beating = asyncio.create_task(heartbeat.run())
     async with Web(polite_options(settings)) as web, _until_signalled() as stop:
         families = IngestMetrics(registry)
         followers = []
@@ -144,6 +147,7 @@ async def _follow(
             with nullcontext() if once else _announced(settings, registry, len(followers)):
                 good = await asyncio.gather(*(one.run() for one in followers))
         finally:
+            beating.cancel()
             await outbox.close(_CLOSE_SECONDS)
     failed = [one.key for one, well in zip(prepared, good, strict=True) if not well]
     return Followed(sum(one.delivered_count for one in followers), failed)

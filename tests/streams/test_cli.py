@@ -261,7 +261,7 @@ def test_doctor_finds_what_is_missing(tmp_path: Path) -> None:
 
 def test_doctor_asks_the_worker_that_has_the_port(tmp_path: Path) -> None:
     health = Health()
-    with MetricsServer(CollectorRegistry(), host="127.0.0.1", port=0, health=health) as server:
+    with MetricsServer(CollectorRegistry(), host="127.0.0.1", port=0, questions=health.questions) as server:
         config = tmp_path / "narrawatch.toml"
         config.write_text(f"metrics_port = {urlsplit(server.url).port}\n", encoding="utf-8")
 

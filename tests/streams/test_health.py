@@ -128,7 +128,7 @@ def test_a_batch_that_is_stuck_is_told(health: Health, clock: Clock) -> None:
 def server(health: Health) -> Iterator[MetricsServer]:
     registry = CollectorRegistry()
     Metrics(registry)
-    with MetricsServer(registry, host="127.0.0.1", port=0, health=health) as running:
+    with MetricsServer(registry, host="127.0.0.1", port=0, questions=health.questions) as running:
         yield running
 
 
