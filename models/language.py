@@ -7,13 +7,13 @@ sites (French, English, some German and Spanish) and on their first four words: 
 
 import re
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cache, cached_property
 
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
 from models.types import UNKNOWN_LANGUAGE
 
-__all__ = ["EXPECTED_LANGUAGES", "LanguageDetector"]
+__all__ = ["EXPECTED_LANGUAGES", "LanguageDetector", "load_language_model"]
 
 EXPECTED_LANGUAGES = ("fr", "en", "de", "es", "it", "nl", "pt")
 
@@ -27,6 +27,12 @@ _MAX_CHARS = 300  # more text does not change the answer, only the time
 _NAMES_AND_ADDRESSES = re.compile(r"@[\w.-]+|\S*://\S+|www\.\S+")
 _LETTER = re.compile(r"[^\W\d_]")
 _CODE = re.compile(r"([A-Za-z]{2})(?:[-_].*)?", re.DOTALL)
+
+
+@cache
+def load_language_model() -> LanguageIdentifier:
+    """What all detectors of a process share. The first call takes a second."""
+    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
 
 
 class LanguageDetector:
@@ -58,7 +64,7 @@ class LanguageDetector:
 
     @cached_property
     def _identifier(self) -> LanguageIdentifier:
-        identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+        identifier = load_language_model()
         if unknown := self._expected.difference(identifier.labels):
             raise ValueError(f"no model of the languages {sorted(unknown)}")
         return identifier

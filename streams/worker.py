@@ -21,6 +21,7 @@ from threadpoolctl import threadpool_limits
 from models.arriving import ArrivingEmbedder
 from models.embedding import Embedder
 from models.errors import NarrawatchError
+from models.language import load_language_model
 from streams.app import create_app
 from streams.embedders import embedder_is_at_hand, embedder_of
 from streams.errors import BrokerError
@@ -94,8 +95,7 @@ class _Run:
         gc.disable()
         loop.call_later(_START_SECONDS, gc.enable)
         try:
-            load = partial(embedder_of, self._settings)
-            embedder = ArrivingEmbedder(load)
+            embedder = ArrivingEmbedder(partial(_load, self._settings))
             loading = asyncio.create_task(self._meet(embedder))
             if not embedder_is_at_hand(self._settings):
                 # It may take minutes, in which others can deal with the partitions.
@@ -241,3 +241,10 @@ def _version() -> str:
         return metadata.version("narrawatch")
     except metadata.PackageNotFoundError:  # run from a folder of sources
         return "unknown"
+
+
+def _load(settings: Settings) -> Embedder:
+    """The embedder, and what else the first comment would wait for."""
+    embedder = embedder_of(settings)
+    load_language_model()
+    return embedder

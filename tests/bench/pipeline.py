@@ -40,6 +40,7 @@ _GAP_SECONDS = 0.02
 _PATIENCE_SECONDS = 1_800.0
 _POLL_SECONDS = 0.2
 _LOADS = (0.5, 0.8)
+_WARM = 200
 _COUNTED = "narrawatch_comments_total"
 _DELAY = "narrawatch_comment_to_metric_seconds"
 _ENCODED = "narrawatch_embed_batch_texts_sum"
@@ -203,18 +204,21 @@ def _ratios(values: Sequence[float]) -> str:
 
 
 def _tell_delay(stage: Stage, load: float, rate: float, seconds: float) -> None:
-    """Comments one by one, evenly, and what the histogram says."""
+    """Comments one by one, evenly, and what the histogram says, without the first ones."""
     worker = stage.start()
-    lines = traffic(max(1, round(rate * seconds)), gap_seconds=1.0 / rate)
+    lines = traffic(_WARM + max(1, round(rate * seconds)), gap_seconds=1.0 / rate)
+    stage.send(lines[:_WARM])
+    _wait(worker, _WARM)
+    before = _buckets(worker)
     producer = KafkaProducer(**producer_options(stage.settings))
     topic = topic_name(stage.settings, Topic.COMMENTS)
     begun = time.monotonic()
-    for number, line in enumerate(lines):
+    for number, line in enumerate(lines[_WARM:]):
         time.sleep(max(0.0, begun + number / rate - time.monotonic()))
         producer.send(topic, line.value, key=line.key)
     producer.close()
     _wait(worker, len(lines))
-    counts = _buckets(worker)
+    counts = {bound: count - before[bound] for bound, count in _buckets(worker).items()}
     click.echo(
         f"At {load:.0%} load ({rate:.1f} comments/s for {seconds:.0f} s), from comment to metric: "
         f"p50 {quantile(counts, 0.5):.2f} s, p99 {quantile(counts, 0.99):.2f} s"
