@@ -1,6 +1,7 @@
-"""What the metrics say of the desks: counted as it happens, and shown about once a second.
+"""What the metrics say of the desks: counted as it happens, and shown a few times a second.
 
-To look at all narratives of a desk costs more than to add a comment to one, hence the pause in between.
+To look at all narratives of a desk costs more than to add a comment to one, hence the pause in between, which
+is the longer the more there are.
 """
 
 import time
@@ -13,7 +14,8 @@ from streams.narrative_series import NarrativeSeries, NarrativeStats, WatchSerie
 
 __all__ = ["SHOW_SECONDS", "DeskGauges"]
 
-SHOW_SECONDS = 1.0
+SHOW_SECONDS = 0.25
+_PAUSES_PER_LOOK = 20.0  # showing takes at most a twentieth of the time
 # What is counted in windows gets less when nothing comes; Prometheus looks four times a minute.
 RENEW_SECONDS = 10.0
 _LIVE_SECONDS = 86_400.0  # a desk that was saved so long ago at most went on without us
@@ -46,11 +48,17 @@ class DeskGauges:
         self._touched: dict[str, Shard] = {}
         self._arrivals_ms: list[int] = []  # of comments that have not been shown
         self._shown = 0.0
+        self._pause = SHOW_SECONDS
 
     @property
     def is_due(self) -> bool:
-        """Whether the last time is a second ago."""
-        return self._clock() - self._shown >= SHOW_SECONDS
+        """Whether the last time is long enough ago."""
+        return self._clock() - self._shown >= self._pause
+
+    @property
+    def is_costly(self) -> bool:
+        """Whether showing takes so long that it should wait until it is due, whatever else is done."""
+        return self._pause > SHOW_SECONDS
 
     def count(self, observed: Iterable[Observed]) -> None:
         """Count what engines made of comments."""
@@ -83,6 +91,7 @@ class DeskGauges:
 
     def show(self) -> None:
         """Show the desks that were touched, and now and then how windows of the others have moved on."""
+        begun = time.perf_counter()
         for desk, shard in self._touched.items():
             overview = shard.overview(desk, self._series.top)
             self._metrics.narratives(desk, {state.value: count for state, count in overview.states.items()})
@@ -97,6 +106,7 @@ class DeskGauges:
         self._touched.clear()
         self._arrivals_ms.clear()
         self._shown = now
+        self._pause = max(SHOW_SECONDS, _PAUSES_PER_LOOK * (time.perf_counter() - begun))
 
     def forget(self, shard: Shard) -> None:
         """The desks of this shard belong to another worker now."""

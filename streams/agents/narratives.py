@@ -170,7 +170,7 @@ class NarrativesAgent:
                 if held.shard.waiting and not held.is_stale and not is_behind:
                     await self._guarded(partition, self._advance(partition, held, now))
             await self._save_what_is_due()
-            await self._show(only_when_due=False)
+            await self._show(only_when_due=self._gauges.is_costly)
 
     async def assigned(self, committed: dict[int, int]) -> None:
         """These partitions are this worker's, from these offsets on; all others are not any more."""

@@ -10,7 +10,7 @@ from models.engine import Engine
 from models.overview import Overview
 from models.parameters import Parameters
 from models.readings import Readings
-from streams.desk_gauges import RENEW_SECONDS, DeskGauges
+from streams.desk_gauges import RENEW_SECONDS, SHOW_SECONDS, DeskGauges
 from streams.desks import Observed, Shard
 from streams.metrics import Metrics
 from streams.narrative_series import NarrativeSeries
@@ -113,3 +113,22 @@ def test_a_desk_that_is_gone_leaves_no_gauges(stage: Stage) -> None:
     for name in ("surprise_decades", "observed_mentions", "expected_mentions", "authors", "info"):
         assert stage.values(f"narrawatch_narrative_{name}") == []
     assert stage.values("narrawatch_source_last_comment_timestamp_seconds") == []
+
+
+def test_what_takes_long_to_show_is_shown_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1_000.0
+    registry = CollectorRegistry()
+    metrics = Metrics(registry)
+    gauges = DeskGauges(metrics, NarrativeSeries(metrics, top=3), clock=lambda: now)
+    ticks = iter([0.0, 0.001, 10.0, 10.1])
+    monkeypatch.setattr("streams.desk_gauges.time.perf_counter", lambda: next(ticks))
+    gauges.show()
+    assert not gauges.is_costly
+    now += SHOW_SECONDS
+    assert gauges.is_due
+    gauges.show()  # a tenth of a second: twenty times as long are to pass
+    assert gauges.is_costly
+    now += 1.9
+    assert not gauges.is_due
+    now += 0.2
+    assert gauges.is_due
