@@ -1,6 +1,7 @@
 """`narrawatch ingest`: comments from live sources or from files to the broker."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import click
@@ -8,7 +9,7 @@ import click
 from streams.commands.options import common_options, echo_json, json_option, kafka_option, start
 from streams.commands.progress import ReadingProgress
 from streams.errors import SettingsError
-from streams.ingest.files import read_comments
+from streams.ingest.files import STANDARD_INPUT, read_comments
 from streams.ingest.producer import CommentProducer
 from streams.ingest.registry import SourceOrder, kinds, order
 from streams.ingest.service import follow_sources, orders_of
@@ -61,6 +62,7 @@ def ingest(
     if live:
         _ingest_live(inputs, desk, assignments, once=once, as_json=as_json, options=options)
         return
+    _check_file(inputs[0])
     if desk is not None or assignments or once:
         raise click.UsageError("--desk, --set and --once are for live sources: name its kind, or no file")
     settings = start(options, quiet=True)
@@ -70,6 +72,14 @@ def ingest(
     else:
         aside = f", put {dead} aside that cannot be read" if dead else ""
         click.echo(f"sent {sent} comments to {settings.kafka_bootstrap}{aside}")
+
+
+def _check_file(name: str) -> None:
+    """Whoever meant a site learns how to say that."""
+    if "://" in name:
+        raise click.UsageError(f"name the kind of source before its address: narrawatch sources probe {name}")
+    if name != STANDARD_INPUT and "." not in name and not Path(name).exists():
+        raise click.UsageError(f"{name} is neither a file nor a kind of source ({', '.join(kinds())})")
 
 
 def _send(inputs: tuple[str, ...], settings: Settings) -> tuple[int, int]:

@@ -101,6 +101,8 @@ def test_a_commands_own_help_needs_no_model_and_no_faust(name: str) -> None:
         ("replay", "a.txt"),
         ("replay", "a.txt", "--out", "o", "--sensitivity", "extreme"),
         ("ingest",),
+        ("ingest", "wordpres", "https://blog.example.fr"),
+        ("ingest", "https://blog.example.fr"),
         ("broker", "--port", "65536"),
         ("topics", "list", "--log-format", "xml"),
         ("doctor", "--nope"),
