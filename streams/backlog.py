@@ -71,6 +71,8 @@ class BacklogFollower:
             except (KafkaError, TimeoutError) as error:
                 # The merge has a patience of its own, which does without this.
                 _logger.debug("the backlog is not known: %s", " ".join(str(error).split())[:200])
+            except Exception:  # nor is a fault of this a reason to stop a worker that could go on
+                _logger.exception("the backlog is not known")
             await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _follow(
