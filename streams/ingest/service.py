@@ -6,8 +6,8 @@
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, nullcontext
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, nullcontext
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
@@ -119,8 +119,6 @@ async def _follow(
 ) -> Followed:
     registry = new_registry()
     outbox = Outbox(settings)
-    heartbeat = Heartbeat()
-    beating = asyncio.create_task(heartbeat.run())
     async with Web(polite_options(settings)) as web, _until_signalled() as stop:
         families = IngestMetrics(registry)
         followers = []
@@ -144,22 +142,31 @@ async def _follow(
                 )
             )
         try:
-            with nullcontext() if once else _announced(settings, registry, len(followers)):
+            async with nullcontext() if once else _announced(settings, registry, len(followers)):
                 good = await asyncio.gather(*(one.run() for one in followers))
         finally:
-            beating.cancel()
             await outbox.close(_CLOSE_SECONDS)
     failed = [one.key for one, well in zip(prepared, good, strict=True) if not well]
     return Followed(sum(one.delivered_count for one in followers), failed)
 
 
-@contextmanager
-def _announced(settings: Settings, registry: CollectorRegistry, sources: int) -> Iterator[None]:
-    """Metrics are served in the block, and standard output says where."""
-    host, port = settings.metrics_host, settings.ingest_metrics_port
-    with MetricsServer(registry, host=host, port=port, setting="ingest_metrics_port") as server:
+@asynccontextmanager
+async def _announced(settings: Settings, registry: CollectorRegistry, sources: int) -> AsyncIterator[None]:
+    """Metrics and health are served in the block, and standard output says where."""
+    heartbeat = Heartbeat()
+    beating = asyncio.create_task(heartbeat.run())
+    with MetricsServer(
+        registry,
+        host=settings.metrics_host,
+        port=settings.ingest_metrics_port,
+        questions={"/health": heartbeat.answer},
+        setting="ingest_metrics_port",
+    ) as server:
         print(f"narrawatch ingest ready: sources {sources}, metrics {server.url}", flush=True)
-        yield
+        try:
+            yield
+        finally:
+            beating.cancel()
 
 
 def _first_cursor(key: str, source: AnySource, saved: SavedCursor, now: datetime) -> Any:

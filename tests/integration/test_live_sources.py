@@ -121,6 +121,9 @@ def test_a_source_that_fails_does_not_stop_the_others(
             assert time.monotonic() < deadline, ingester.log
             time.sleep(0.2)
         shown = series(ingester.metrics_url)
+        health = ingester.metrics_url.replace("/metrics", "/health")
+        with urllib.request.urlopen(health, timeout=5) as answer:  # noqa: S310 - loopback
+            assert json.load(answer) == {"status": "pass", "reasons": []}
         ingester.stop()
         assert "broken: 127.0.0.1 answers with status 404" in ingester.log
     failed = {
