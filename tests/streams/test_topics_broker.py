@@ -94,6 +94,7 @@ def test_narratives_keep_their_last_state_and_authors_do_not_stay() -> None:
         Topic.NARRATIVES,
         Topic.STATE,
         Topic.WATCHES,
+        Topic.CURSORS,
     }
     assert retention[Topic.COMMENTS] == 7
 
