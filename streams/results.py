@@ -110,8 +110,13 @@ def narrative_output(desk: str, view: NarrativeView) -> Output:
     return Output(Topic.NARRATIVES, narrative_key(desk, view.narrative_id), _encode(record))
 
 
-def joined(outcomes: Iterable[tuple[str, Outcome]]) -> dict[str, Outcome]:
-    """The outcomes of each desk as one, as if the engine had been called once."""
+def joined(
+    outcomes: Iterable[tuple[str, Outcome]], changed: Mapping[str, dict[str, NarrativeView]]
+) -> dict[str, Outcome]:
+    """The outcomes of each desk as one, as if the engine had been called once.
+
+    outcomes: of calls without views; changed: by desk and id, the views that are new since.
+    """
     by_desk: dict[str, Outcome] = {}
     for desk, one in outcomes:
         whole = by_desk.setdefault(desk, Outcome())
@@ -124,9 +129,8 @@ def joined(outcomes: Iterable[tuple[str, Outcome]]) -> dict[str, Outcome]:
         whole.duplicates += one.duplicates
         whole.edited += one.edited
         whole.deleted += one.deleted
-        for gone in one.retired:
-            whole.changed.pop(gone, None)
-        whole.changed |= one.changed
+    for desk, views in changed.items():
+        by_desk.setdefault(desk, Outcome()).changed = views
     return by_desk
 
 

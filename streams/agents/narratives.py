@@ -337,9 +337,7 @@ class NarrativesAgent:
 
     async def _tell(self, partition: int, held: _Held, taken: _Taken) -> None:
         """Deliver what was found, count it, and let the events go."""
-        outcomes = joined((one.batch.desk, one.outcome) for one in taken.observed)
-        for desk, changed in taken.changed.items():
-            outcomes.setdefault(desk, Outcome()).changed = changed
+        outcomes = joined(((one.batch.desk, one.outcome) for one in taken.observed), taken.changed)
         if self._refiner is not None:
             for desk, outcome in outcomes.items():
                 self._refine(self._refiner, desk, outcome)

@@ -3,12 +3,12 @@
 What is private, and why the connection goes to an address that was checked: `streams.public_address`.
 """
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 
 import httpcore
 import httpx
 
+from streams.core_http import core_url, translated_errors
 from streams.public_address import Resolve, check_public, resolve
 
 __all__ = ["GuardedTransport"]
@@ -63,16 +63,11 @@ class GuardedTransport(httpx.BaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """See httpx.  Raises httpx.TransportError, ForbiddenAddressError."""
-        with _translated():
+        with translated_errors():
             answer = self._pool.handle_request(
                 httpcore.Request(
                     method=request.method.encode(),
-                    url=httpcore.URL(
-                        scheme=request.url.raw_scheme,
-                        host=request.url.raw_host,
-                        port=request.url.port,
-                        target=request.url.raw_path,
-                    ),
+                    url=core_url(request.url),
                     headers=request.headers.raw,
                     content=request.read(),
                     extensions=request.extensions,
@@ -84,14 +79,3 @@ class GuardedTransport(httpx.BaseTransport):
     def close(self) -> None:
         """Close all connections."""
         self._pool.close()
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    """What httpcore raises, as what users of httpx expect."""
-    try:
-        yield
-    except httpcore.TimeoutException as error:
-        raise httpx.TimeoutException(str(error)) from None
-    except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.UnsupportedProtocol) as error:
-        raise httpx.TransportError(str(error)) from None

@@ -4,13 +4,13 @@
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterable
 from typing import Final
 
 import httpcore
 import httpx
 
+from streams.core_http import core_url, translated_errors
 from streams.public_address import Resolve, check_public, resolve
 
 __all__ = ["PRIVATE_SETTING", "PublicTransport"]
@@ -70,17 +70,11 @@ class PublicTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """See httpx.  Raises httpx.TransportError, ForbiddenAddressError."""
-        url = httpcore.URL(
-            scheme=request.url.raw_scheme,
-            host=request.url.raw_host,
-            port=request.url.port,
-            target=request.url.raw_path,
-        )
-        with _translated():
+        with translated_errors():
             answer = await self._pool.handle_async_request(
                 httpcore.Request(
                     method=request.method,
-                    url=url,
+                    url=core_url(request.url),
                     headers=request.headers.raw,
                     extensions=request.extensions,
                 )
@@ -97,20 +91,9 @@ class _Stream(httpx.AsyncByteStream):
         self._answer = answer
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        with _translated():
+        with translated_errors():
             async for part in self._answer.aiter_stream():
                 yield part
 
     async def aclose(self) -> None:
         await self._answer.aclose()
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    """What httpcore raises, as what users of httpx expect."""
-    try:
-        yield
-    except httpcore.TimeoutException as error:
-        raise httpx.TimeoutException(str(error)) from None
-    except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.UnsupportedProtocol) as error:
-        raise httpx.TransportError(str(error)) from None

@@ -11,11 +11,11 @@ from typing import Any, NamedTuple, Self
 import pytest
 
 from streams.comments import Comment, decode_comment
-from streams.settings import Settings
-from streams.topics import Topic
+from streams.settings import Settings, load_settings
+from streams.topics import Topic, create_topics
 from tests.integration.live import ROOT, environment_of, records
 
-__all__ = ["Arrived", "Ingester", "arrived", "write_config"]
+__all__ = ["Arrived", "Ingester", "arrived", "ingest_settings", "write_config"]
 
 STOP_SECONDS = 10.0
 
@@ -28,6 +28,24 @@ def write_config(path: Path, sources: Sequence[Mapping[str, Any]]) -> Path:
     ]
     path.write_text("\n\n".join(tables) + "\n", encoding="utf-8")
     return path
+
+
+def ingest_settings(folder: Path, **more: Any) -> Settings:
+    """Settings of an ingester that reads sites on loopback without pauses, and their topics.
+
+    more: where the broker is, and how its topics are called.
+    """
+    settings = load_settings(
+        data_dir=folder,
+        cache_dir=folder,
+        author_key="a key of authors for the tests",
+        ingest_allow_private=True,
+        ingest_interval_seconds=0,
+        ingest_metrics_port=0,
+        **more,
+    )
+    create_topics(settings)
+    return settings
 
 
 class Ingester:

@@ -11,9 +11,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from streams.broker import EmbeddedBroker
-from streams.settings import Settings, load_settings
-from streams.topics import Topic, create_topics
-from tests.integration.ingesting import Ingester, arrived, write_config
+from streams.settings import Settings
+from streams.topics import Topic
+from tests.integration.ingesting import Ingester, arrived, ingest_settings, write_config
 from tests.integration.live import ROOT, records, run
 from tests.polite.scripted_server import Reply, ScriptedServer, scripted_server
 
@@ -28,19 +28,7 @@ def broker() -> Iterator[EmbeddedBroker]:
 
 @pytest.fixture
 def settings(broker: EmbeddedBroker, tmp_path: Path) -> Settings:
-    made = load_settings(
-        kafka_bootstrap=broker.address,
-        kafka_embedded=True,
-        partitions=2,
-        data_dir=tmp_path,
-        cache_dir=tmp_path,
-        author_key="a key of authors for the tests",
-        ingest_allow_private=True,
-        ingest_interval_seconds=0,
-        ingest_metrics_port=0,
-    )
-    create_topics(made)
-    return made
+    return ingest_settings(tmp_path, kafka_bootstrap=broker.address, kafka_embedded=True, partitions=2)
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ import pytest
 
 from streams.apache.broker import ApacheBroker
 from streams.ingest.markup import visible_text
-from streams.settings import Settings, load_settings
-from streams.topics import Topic, create_topics
-from tests.integration.ingesting import Arrived, Ingester, arrived, write_config
+from streams.settings import Settings
+from streams.topics import Topic
+from tests.integration.ingesting import Arrived, Ingester, arrived, ingest_settings, write_config
 from tests.integration.live import records
 from tests.wordpress.site import WordPressSite
 
@@ -29,19 +29,9 @@ AUTHORS = [f"Prénom-{number} Nom-{number}" for number in range(40)]
 @pytest.fixture
 def settings(apache_broker: ApacheBroker, tmp_path: Path) -> Settings:
     name = f"wp{time.monotonic_ns()}"
-    made = load_settings(
-        kafka_bootstrap=apache_broker.address,
-        topic_prefix=f"{name}-",
-        partitions=3,
-        data_dir=tmp_path,
-        cache_dir=tmp_path,
-        author_key="a key of authors for the tests",
-        ingest_allow_private=True,
-        ingest_interval_seconds=0,
-        ingest_metrics_port=0,
+    return ingest_settings(
+        tmp_path, kafka_bootstrap=apache_broker.address, topic_prefix=f"{name}-", partitions=3
     )
-    create_topics(made)
-    return made
 
 
 class Life:
