@@ -42,7 +42,7 @@ class EngineMaker:
         """A new engine for a desk, with its watches."""
         return Engine(
             self.dimensions,
-            parameters_for(Sensitivity(self._settings.sensitivity)),
+            parameters_for(Sensitivity(self._settings.sensitivity), self._settings.hot_narratives),
             desk=desk,
             background=self._background,
             watches=self.watchlist.of(desk),

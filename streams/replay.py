@@ -17,7 +17,7 @@ from models.embedding import Embedder
 from models.engine import Engine
 from models.language import LanguageDetector
 from models.outcome import NarrativeView, Outcome
-from models.parameters import Parameters, Sensitivity, parameters_for
+from models.parameters import Sensitivity, parameters_for
 from models.preparation import ClaimMaker
 from models.watches import Watch
 from streams.author_key import resolve_author_key
@@ -118,7 +118,7 @@ class _Desks:
         background: Background,
         watches: Sequence[tuple[str | None, Watch]],
     ) -> None:
-        self._parameters: Parameters = parameters_for(Sensitivity(settings.sensitivity))
+        self._parameters = parameters_for(Sensitivity(settings.sensitivity), settings.hot_narratives)
         self._dimensions = dimensions
         self._background = background
         self._watches = watches

@@ -22,6 +22,7 @@ from pydantic import (
     model_validator,
 )
 
+from models.parameters import Parameters
 from streams.alert_fields import AlertFields
 from streams.comments import DESK_PATTERN
 from streams.grafana_fields import GrafanaFields
@@ -152,6 +153,12 @@ class Settings(AlertFields, GrafanaFields, IngestFields, NotifyFields, WebFields
         description="up to 200 watches, each with name, phrases and optionally desk and thresholds",
     )
     sensitivity: Literal["low", "normal", "high"] = Field(default="normal", description="low, normal or high")
+    hot_narratives: int = Field(
+        default=Parameters.hot_narratives,
+        ge=1_000,
+        le=200_000,
+        description="1,000 to 200,000: of a desk, in memory; more leave it, those not heard of for longest first",
+    )
     lateness_seconds: float = Field(
         default=120.0,
         ge=0,

@@ -37,7 +37,7 @@ def narratives_of(
     settings = Settings()
     engine = Engine(
         embedder.dimensions,
-        parameters_for(Sensitivity(settings.sensitivity)),
+        parameters_for(Sensitivity(settings.sensitivity), settings.hot_narratives),
         desk=settings.desk,
         background=background,
     )

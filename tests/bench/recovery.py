@@ -56,6 +56,7 @@ def main(narratives: int) -> None:
             cache_dir=cache,
             metrics_port=0,
             author_key="a key of authors for the bench",
+            hot_narratives=max(1_000, narratives),
         )
         create_topics(settings)
         size = _fill(settings, narratives)

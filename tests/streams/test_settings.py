@@ -60,6 +60,7 @@ def test_settings_alone_ignore_the_environment(monkeypatch: pytest.MonkeyPatch) 
     [
         ({"metrics_port": 99_999}, ("metrics_port", "99999", "0 to 65535", "argument")),
         ({"sensitivity": "extreme"}, ("sensitivity", "low, normal or high")),
+        ({"hot_narratives": 10}, ("hot_narratives", "1,000 to 200,000")),
         ({"kafka_bootstrap": "localhost"}, ("kafka_bootstrap", "HOST:PORT")),
         ({"desk": "French Tech"}, ("desk", "lower-case")),
         ({"batch_wait_seconds": float("nan")}, ("batch_wait_seconds", "60 seconds")),
