@@ -4,7 +4,9 @@ from enum import StrEnum
 
 import msgspec
 
-__all__ = ["Parameters", "Sensitivity", "parameters_for"]
+__all__ = ["HOT_NARRATIVES", "Parameters", "Sensitivity", "parameters_for"]
+
+HOT_NARRATIVES = 16_000
 
 
 class Sensitivity(StrEnum):
@@ -70,7 +72,7 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
     forget_after_hours: int = 14 * 24
     # Of more narratives than that, those not heard of for longest leave memory earlier. About 50 KB each, so
     # this is what bounds the memory of a busy desk: at 50 comments a second it is reached within half a day.
-    hot_narratives: int = 16_000
+    hot_narratives: int = HOT_NARRATIVES
     # A comment seen again within this time is a duplicate (sources re-deliver hours or days later).
     remember_comments_hours: int = 30 * 24
     # Of more comments than that the oldest are forgotten earlier (at 50 a second after three hours). About
@@ -83,6 +85,6 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
 _MIN_AUTHORS = {Sensitivity.LOW: 5, Sensitivity.NORMAL: 3, Sensitivity.HIGH: 2}
 
 
-def parameters_for(sensitivity: Sensitivity, hot_narratives: int = Parameters.hot_narratives) -> Parameters:
+def parameters_for(sensitivity: Sensitivity, hot_narratives: int = HOT_NARRATIVES) -> Parameters:
     """The parameters of a sensitivity. hot_narratives: see `Parameters`."""
     return Parameters(min_authors=_MIN_AUTHORS[sensitivity], hot_narratives=hot_narratives)

@@ -22,7 +22,7 @@ from pydantic import (
     model_validator,
 )
 
-from models.parameters import Parameters
+from models.parameters import HOT_NARRATIVES
 from streams.alert_fields import AlertFields
 from streams.comments import DESK_PATTERN
 from streams.grafana_fields import GrafanaFields
@@ -154,10 +154,10 @@ class Settings(AlertFields, GrafanaFields, IngestFields, NotifyFields, WebFields
     )
     sensitivity: Literal["low", "normal", "high"] = Field(default="normal", description="low, normal or high")
     hot_narratives: int = Field(
-        default=Parameters.hot_narratives,
+        default=HOT_NARRATIVES,
         ge=1_000,
         le=200_000,
-        description="1,000 to 200,000: of a desk, in memory; more leave it, those not heard of for longest first",
+        description="1,000 to 200,000: of a desk, in memory",
     )
     lateness_seconds: float = Field(
         default=120.0,
