@@ -97,6 +97,10 @@ def _add_all(counts: dict[K, int], more: Mapping[K, int]) -> None:
         counts[key] = counts.get(key, 0) + count
 
 
+def _most_first(counts: Mapping[str, int]) -> dict[str, int]:
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
 def member_of(claim: Claim, at_ms: int) -> Member:
     """A claim as a member; a claim without author counts as an author of its own."""
     author = claim.author or f"{claim.source}\x1f{claim.comment_id}"
@@ -158,6 +162,10 @@ class Facet(IntEnum):
     STANCE = 3  # empty where it was not judged
 
 
+def _no_tallies() -> list[dict[str, int]]:
+    return [{} for _ in Facet]
+
+
 class Narrative(msgspec.Struct):
     """A narrative, or a group of claims that is looked at as one; `uid` is that of its centroid."""
 
@@ -172,7 +180,7 @@ class Narrative(msgspec.Struct):
     comments: dict[int, Said] = {}  # by key
     withdrawn: dict[int, str] = {}  # ids of comments whose mention was taken back, by key; see `absorb`
     older_mentions: int = 0  # comments that are counted, and not known by key any more
-    facets: dict[str, int] = {}  # facets joined to the number of comments
+    tallies: list[dict[str, int]] = msgspec.field(default_factory=_no_tallies)  # comments by each facet
     authors: dict[int, int] = {}  # keys to the number of comments
     voices: list[Voice] = []
     further_voices: int = 0
@@ -290,7 +298,7 @@ class Narrative(msgspec.Struct):
 
     def view(self) -> NarrativeView:
         """What is public about it."""
-        sources, threads, languages, stances = self._counts()
+        sources, threads, languages, stances = map(_most_first, self.tallies)
         is_judged = stances.keys() != {""}
         return NarrativeView(
             narrative_id=self.narrative_id,
@@ -316,15 +324,7 @@ class Narrative(msgspec.Struct):
 
     def counts(self, facet: Facet) -> dict[str, int]:
         """Mentions by source, thread or language, most first."""
-        return self._counts()[facet]
-
-    def _counts(self) -> list[dict[str, int]]:
-        """Mentions by each facet, most first."""
-        found: list[dict[str, int]] = [{} for _ in Facet]
-        for key, count in self.facets.items():
-            for counts, value in zip(found, key.split(FACET), strict=True):
-                counts[value] = counts.get(value, 0) + count
-        return [dict(sorted(counts.items(), key=lambda item: (-item[1], item[0]))) for counts in found]
+        return _most_first(self.tallies[facet])
 
     def _settle(self, first_ms: int, last_ms: int) -> None:
         self.settled_first_ms = min(self.settled_first_ms or first_ms, first_ms)
@@ -334,14 +334,16 @@ class Narrative(msgspec.Struct):
         self.comments[key] = said
         self.pulse.add(said.at_ms)
         self.withdrawn.pop(key, None)
-        self.facets[said.facet] = self.facets.get(said.facet, 0) + 1
+        for tally, value in zip(self.tallies, said.facet.split(FACET), strict=True):
+            tally[value] = tally.get(value, 0) + 1
         self.authors[said.author] = self.authors.get(said.author, 0) + 1
 
     def _uncount(self, key: int, comment_id: str) -> Said:
         said = self.comments.pop(key)
         self.pulse.take_back(said.at_ms)
         self.withdrawn[key] = comment_id
-        _take_one(self.facets, said.facet)
+        for tally, value in zip(self.tallies, said.facet.split(FACET), strict=True):
+            _take_one(tally, value)
         _take_one(self.authors, said.author)
         return said
 
