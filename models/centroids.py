@@ -164,7 +164,7 @@ class Centroids:
             return _NONE, float(_NEVER)
         other = row.copy()
         other[-2], other[-1] = row[-1], row[-2]  # see `mirrored`
-        gained = np.array([self._slot_of[uid] for uid in uids], dtype=np.intp)
+        gained = np.fromiter(map(self._slot_of.__getitem__, uids), dtype=np.intp, count=len(uids))
         if len(gained):
             gains = gains / self._trusted(gained)
         if len(self._slot_of) > self._exact_up_to:

@@ -300,7 +300,8 @@ class Engine:
             self._tell(EventType.REVIVED, narrative, at, {"authors": float(len(narrative.authors))})
 
     def _assign(self, member: Member, narrative_id: str | None) -> None:
-        self._outcome.match_news += _matches(member, narrative_id, retroactive=True)
+        if member.matches:
+            self._outcome.match_news += _matches(member, narrative_id, retroactive=True)
         self._outcome.assignments.append(
             Assignment(
                 source=member.source,
