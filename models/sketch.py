@@ -298,7 +298,8 @@ def _at_least(slots: Slots, values: Floats, most: int) -> Slots:
     if len(slots) <= most:
         return slots
     least = np.partition(values[slots], len(slots) - most)[len(slots) - most]
-    return slots[values[slots] >= least]
+    highest: Slots = slots[values[slots] >= least]
+    return highest
 
 
 def _buckets(dense: int) -> Slots:

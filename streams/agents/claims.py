@@ -5,8 +5,9 @@ broker. Faust acknowledges a batch of `take_events` also when its agent raises o
 of it; each event is therefore held with a reference of our own, which is given back after delivery and only
 then. (`noack()` would do that, too, but its batches are lost after a crash.)
 
-While the claims of a batch are on their way the next one is embedded: the encoder is what everything waits
-for. A comment that comes in both is embedded twice, and counted once by the engine.
+The encoder is what everything waits for: while the claims of a batch are on their way the next one is
+embedded, of all comments that have come by then, be they few. A comment that comes in both is embedded twice,
+and counted once by the engine.
 
 Values are raw bytes, because Faust acknowledges and drops what it cannot decode. Judging and embedding run in
 a thread: the loop has heartbeats and commits to attend to.
@@ -63,17 +64,28 @@ def add_claims_agent(
                     state.processed(event.message.topic, event.message.partition, event.message.offset)
                     event.ack()
 
+    async def work(queue: asyncio.Queue[EventT[bytes]], group: asyncio.TaskGroup) -> None:
+        while True:
+            events = [await queue.get()]
+            while len(events) < settings.batch_max_comments and not queue.empty():
+                events.append(queue.get_nowait())
+            is_judged = asyncio.Event()
+            group.create_task(process(events, is_judged))
+            await is_judged.wait()
+
     async def claims(stream: StreamT[bytes]) -> None:
-        within = settings.batch_wait_seconds
-        batches = cast("Stream[bytes]", stream).take_events(settings.batch_max_comments, within=within)
+        queue = asyncio.Queue[EventT[bytes]](settings.batch_max_comments)
+        arrivals = cast("Stream[bytes]", stream).take_events(
+            settings.batch_max_comments, within=settings.batch_wait_seconds
+        )
         try:
             async with asyncio.TaskGroup() as group:
-                async for events in batches:
+                working = group.create_task(work(queue, group))
+                async for events in arrivals:
                     for event in events:
                         event.message.incref()
-                    is_judged = asyncio.Event()
-                    group.create_task(process(events, is_judged))
-                    await is_judged.wait()
+                        await queue.put(event)
+                working.cancel()
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from None
 
