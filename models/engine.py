@@ -23,7 +23,7 @@ from models.background import Background
 from models.centroids import Centroids
 from models.clock import EventClock
 from models.context import Context, thread_key
-from models.corroboration import is_corroborated
+from models.corroboration import is_corroborated, is_of_substance
 from models.grouping import Grouping, View
 from models.labels import describe
 from models.lexical import terms
@@ -425,7 +425,7 @@ class Engine:
         that were taken for another narrative. items: the places' rows in products.
         """
         members = [self._window.members[place] for place in places]
-        if not is_corroborated(members, self.parameters):
+        if not is_corroborated(members, self.parameters) or not self._says_something(members):
             return False
         if split:
             threshold = self.parameters.split_factor * self._threshold()
@@ -439,6 +439,10 @@ class Engine:
             is_corroborated([self._window.members[place] for place in core.places], self.parameters)
             for core in cores
         )
+
+    def _says_something(self, members: Sequence[Member]) -> bool:
+        means = self._representation.means
+        return self._judge is None or is_of_substance(members, self._judge, means.mean, self.parameters)
 
     def _act(self, view: View, decided: list[_Decision], now: int, at: int) -> set[int]:
         """Move claims to where they belong, and tell; returns the narratives that some have left."""

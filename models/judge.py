@@ -50,6 +50,15 @@ class Judge:
         """Of the vectors it can judge."""
         return int(self._weights.shape[1])
 
+    def chances(self, centred: NDArray[np.float64]) -> NDArray[np.float64]:
+        """How probable it is that texts say something of substance, in (0, 1): (n,).
+
+        centred: (n, dimensions), as for `of`.
+        """
+        logits = centred @ self._weights[0] + self._intercepts[0]
+        chances: NDArray[np.float64] = 1.0 / (1.0 + np.exp(-logits))
+        return chances
+
     def of(self, centred: NDArray[np.float64]) -> Verdict:
         """centred: (dimensions,), a unit vector less the mean of its language, whatever length is left."""
         substance, rebuts = self._weights @ centred + self._intercepts

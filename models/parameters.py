@@ -42,6 +42,9 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
     min_authors: int = 3
     # As few authors as that must be as one at this multiple of the threshold.
     few_factor: float = 1.1
+    # How probable it must be that they claim something, on the mean of few authors (`is_of_substance`).
+    # One half is no fitted number: more likely than not.
+    least_substance: float = 0.5
     # Recent claims that are clustered again and again, with today's means and term weights. Clustering is
     # quadratic in it: a review of 1,024 costs about 50 ms.
     window_claims: int = 1024
