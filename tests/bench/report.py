@@ -50,9 +50,8 @@ those of the other sets flatter narrawatch. DBSTREAM as shipped runs with what w
 ids.
 
 How much a figure of one stream means: vectors that are moved by chance, to a cosine of 0.9999 or 0.9996, give
-on tech-comments a precision of 0.66 to 0.71 in six runs of six, a recall_at_k of 0.46 to 0.54 and an
-ari_per_thread of 0.39 to 0.50 (`python -m tests.bench.encoder_quality --set tech-comments`). What was
-chosen on exact vectors is a little better on those than it is."""
+on tech-comments a precision of 0.74 to 0.84 in six runs, a recall_at_k of 0.42 to 0.54 and an
+ari_per_thread of 0.41 to 0.49 (`python -m tests.bench.encoder_quality --set tech-comments`)."""
 
 _HOW_COMPARED = """\
 narrawatch reads the claims of a comment, the peers the vector of the whole comment, TextClust its words.
