@@ -37,10 +37,12 @@ format: setup ## Bring the code into shape
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: setup ## Measure the pipeline against its encoder and a plain one, and delays (ten minutes)
+bench: setup ## Measure the pipeline, its encoder, delays, and cost by live narratives (a quarter of an hour)
 	@.ci/system-packages
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint requirements.txt --editable '.[bench]'
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.bench.pipeline $(BENCH)
+	$(BIN)/python -m tests.bench.encoder --texts 200 --rounds 3
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.bench.assignment --claims 0 --engine-claims 0
 
 bench-quality: setup ## Compare with other clusterers on labelled streams; renews docs/quality.md
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint requirements.txt --editable '.[bench]'

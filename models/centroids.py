@@ -9,7 +9,7 @@ which are compared.
 """
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 import numpy as np
@@ -164,7 +164,7 @@ class Centroids:
             return _NONE, float(_NEVER)
         other = row.copy()
         other[-2], other[-1] = row[-1], row[-2]  # see `mirrored`
-        gained = np.array([self._slot_of[uid] for uid in uids], dtype=np.intp)
+        gained = np.fromiter(map(self._slot_of.__getitem__, uids), dtype=np.intp, count=len(uids))
         if len(gained):
             gains = gains / self._trusted(gained)
         if len(self._slot_of) > self._exact_up_to:
@@ -204,15 +204,17 @@ class Centroids:
             self._stale.clear()
         return self._sketch
 
-    def related(self, rows: NDArray[np.float32], threshold: float) -> list[int]:
-        """Uids, ascending, of narratives that some of the rows (n, dimensions) could join."""
+    def related(self, rows: NDArray[np.float32], threshold: float, but: Iterable[int] = ()) -> list[int]:
+        """Uids, ascending, of narratives that some of the rows (n, dimensions) could join, but for some."""
         if not self._slot_of or not len(rows):
             return []
         others = mirrored(rows)
         slots = np.arange(self._used)
         if len(self._slot_of) > self._exact_up_to:
             slots = self._fresh_sketch().reaching(others, _LEAST_TRUST * threshold, used=self._used)
-        slots = slots[self._uids[slots] != _NONE]
+        asked = self._uids[slots] != _NONE
+        asked &= ~np.isin(slots, [self._slot_of[uid] for uid in but])
+        slots = slots[asked]
         means = self._sums[slots] / np.maximum(self._sizes[slots], 1.0)[:, None]
         wanted = np.where(self._active[slots], np.float32(1.0), self._idle_factor) * np.float32(threshold)
         near = (means @ others.T).max(axis=1, initial=_NEVER) >= wanted

@@ -300,7 +300,8 @@ class Engine:
             self._tell(EventType.REVIVED, narrative, at, {"authors": float(len(narrative.authors))})
 
     def _assign(self, member: Member, narrative_id: str | None) -> None:
-        self._outcome.match_news += _matches(member, narrative_id, retroactive=True)
+        if member.matches:
+            self._outcome.match_news += _matches(member, narrative_id, retroactive=True)
         self._outcome.assignments.append(
             Assignment(
                 source=member.source,
@@ -377,13 +378,14 @@ class Engine:
         """The narratives of claims, and those that claims without one could join."""
         owners = self._window.owners
         held = [place for place in places if owners[place] == HELD_BACK]
-        return self._grouping.near(view, held, self._threshold()) | {owners[place] for place in places}
+        known = {owners[place] for place in places} - {HELD_BACK}
+        return self._grouping.near(view, held, self._threshold(), known)
 
     def _joined(self, view: View, now: int, at: int) -> list[_Decision]:
         """Held-back claims that join narratives, or are a new one."""
         recent = self._recent()
         held = [place for place in recent if self._window.owners[place] == HELD_BACK]
-        uids = sorted(self._near(view, recent) - {HELD_BACK})
+        uids = sorted(self._near(view, recent))
         products, sizes = self._grouping.products(view, held, uids, self._context.worth)
         item = {place: number for number, place in enumerate(held)}
         decided = []
@@ -397,7 +399,7 @@ class Engine:
     def _revised(self, view: View, places: list[int], now: int, at: int, *, stay: float) -> list[_Decision]:
         """Where each of some claims of the window belongs, whatever was decided before."""
         rest = self._grouping.rest_of(view, places, self._window.owners)
-        uids = self._grouping.with_rest(self._near(view, places) - {HELD_BACK}, rest)
+        uids = self._grouping.with_rest(self._near(view, places), rest)
         products, sizes = self._grouping.products(view, places, uids, self._context.worth, rest=rest)
         before = {place: self._window.owners[place] for place in places}
         drawn = self._grouping.drawn_together(products, sizes, [*before.values(), *uids], stay)

@@ -1,6 +1,6 @@
 """What of the window, and of the narratives near it, is one: similarities of today, and average linkage."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +12,7 @@ from models.linkage import average_linkage
 from models.narrative import HELD_BACK
 from models.parameters import Parameters
 from models.parts import Parts, Rest
-from models.representation import Representation, mirrored
+from models.representation import Representation, products_of
 from models.revision import Group
 from models.window import Window
 
@@ -53,10 +53,10 @@ class Grouping:
         self._centroids.refresh(view.rows, np.array(owners, dtype=np.int64))
         self._parts.refresh(view.threads, view.plain, view.inside, owners)
 
-    def near(self, view: View, held: list[int], threshold: float) -> set[int]:
-        """Uids of the narratives that held-back claims could join."""
-        near = self._centroids.related(view.rows[held], threshold)
-        return {*near, *self._parts.uids({view.threads[place] for place in held})}
+    def near(self, view: View, held: list[int], threshold: float, known: Set[int]) -> set[int]:
+        """Uids of the narratives that held-back claims could join, and the known ones."""
+        known = known | self._parts.uids({view.threads[place] for place in held})
+        return {*known, *self._centroids.related(view.rows[held], threshold, but=known)}
 
     def products(
         self,
@@ -74,7 +74,7 @@ class Grouping:
         """
         sums, sizes, active = self._centroids.items(uids, rest)
         items = np.concatenate([view.rows[places], sums])
-        products = items @ mirrored(items).T
+        products = products_of(items)
         self._parts.correct(
             products,
             [view.threads[place] for place in places],

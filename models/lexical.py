@@ -104,9 +104,12 @@ def _gram_hashes(letters: NDArray[np.uint32]) -> NDArray[np.uint64]:
 
 
 @lru_cache(maxsize=_RECENT_TEXTS)
-def shingles(text: str) -> frozenset[int]:
-    """Hashed runs of three words, by which near-copies are known; texts of fewer words are one run."""
-    return frozenset(_runs(_letters(words(text))).tolist())
+def shingles(text: str) -> bytes:
+    """Hashed runs of three words, by which near-copies are known; texts of fewer words are one run.
+
+    Each once, ascending, 8 bytes each (little endian).
+    """
+    return _runs(_letters(words(text))).astype("<u8").tobytes()
 
 
 @njit(cache=True)
@@ -116,7 +119,13 @@ def _runs(letters: NDArray[np.uint32]) -> NDArray[np.uint64]:
     for start in range(count - SHINGLE_WORDS + 1 if count >= SHINGLE_WORDS else min(count, 1)):
         for k in range(1, min(SHINGLE_WORDS, count)):
             hashes[start] = _mix(hashes[start], hashes[start + k])
-    return hashes[: max(1, count - SHINGLE_WORDS + 1)] if count else hashes
+    runs = np.sort(hashes[: max(1, count - SHINGLE_WORDS + 1)] if count else hashes)
+    kept = 0
+    for run in runs:
+        if kept == 0 or run != runs[kept - 1]:
+            runs[kept] = run
+            kept += 1
+    return runs[:kept]
 
 
 class Terms(NamedTuple):

@@ -6,7 +6,6 @@ when it leaves hot state. A mention can be taken back as long as its claims are 
 
 import hashlib
 import sys
-from array import array
 from collections.abc import Iterable, Mapping, Sequence, Set
 from enum import IntEnum
 from typing import NamedTuple, TypeVar
@@ -14,6 +13,7 @@ from typing import NamedTuple, TypeVar
 import msgspec
 
 from models.context import thread_key
+from models.copies import copy_among, is_copy
 from models.lexical import shingles
 from models.outcome import Kind, NarrativeView, Quote, Stance, State, instant
 from models.pulse import Pulse
@@ -24,8 +24,6 @@ __all__ = ["FACET", "HELD_BACK", "Facet", "Member", "Narrative", "Said", "Voice"
 HELD_BACK = -1  # in place of a uid: of no narrative
 SAMPLE_SIZE = 24  # members kept for quotes and labels
 MAX_VOICES = 48  # texts compared for near-copies; later ones count as voices of their own
-COPY_JACCARD = 0.5  # of three-word runs: a changed word or two, an added sentence, a new emoji
-COPY_MIN_SHINGLES = 5  # shorter texts are alike by chance ("C'est un rachat déguisé.")
 QUOTE_CHARS = 280
 FACET = "\x1f"  # between the parts of a facet key
 CAMPAIGN_SHARE = 0.5
@@ -97,6 +95,10 @@ def _add_all(counts: dict[K, int], more: Mapping[K, int]) -> None:
         counts[key] = counts.get(key, 0) + count
 
 
+def _most_first(counts: Mapping[str, int]) -> dict[str, int]:
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
 def member_of(claim: Claim, at_ms: int) -> Member:
     """A claim as a member; a claim without author counts as an author of its own."""
     author = claim.author or f"{claim.source}\x1f{claim.comment_id}"
@@ -121,24 +123,9 @@ def member_of(claim: Claim, at_ms: int) -> Member:
 class Voice(msgspec.Struct):
     """One text and its near-copies."""
 
-    shingles: bytes  # of the text, 8 bytes each: as integers of Python they would take ten times as much
+    shingles: bytes  # of the text
     copies: int
     authors: dict[int, int]  # keys to copies
-
-    @property
-    def signature(self) -> frozenset[int]:
-        """What `models.lexical.shingles` says of the text."""
-        return frozenset(memoryview(self.shingles).cast("Q"))
-
-    def says(self, signature: frozenset[int]) -> bool:
-        """Whether a text of that signature is a near-copy."""
-        own = memoryview(self.shingles).cast("Q")
-        if min(len(signature), len(own)) < COPY_MIN_SHINGLES:
-            return signature == self.signature
-        if signature.isdisjoint(own):  # most are, and it is told sooner than how many they share
-            return False
-        both = len(signature.intersection(own))
-        return both >= COPY_JACCARD * (len(signature) + len(own) - both)
 
 
 class Said(NamedTuple):
@@ -158,6 +145,10 @@ class Facet(IntEnum):
     STANCE = 3  # empty where it was not judged
 
 
+def _no_tallies() -> list[dict[str, int]]:
+    return [{} for _ in Facet]
+
+
 class Narrative(msgspec.Struct):
     """A narrative, or a group of claims that is looked at as one; `uid` is that of its centroid."""
 
@@ -172,7 +163,7 @@ class Narrative(msgspec.Struct):
     comments: dict[int, Said] = {}  # by key
     withdrawn: dict[int, str] = {}  # ids of comments whose mention was taken back, by key; see `absorb`
     older_mentions: int = 0  # comments that are counted, and not known by key any more
-    facets: dict[str, int] = {}  # facets joined to the number of comments
+    tallies: list[dict[str, int]] = msgspec.field(default_factory=_no_tallies)  # comments by each facet
     authors: dict[int, int] = {}  # keys to the number of comments
     voices: list[Voice] = []
     further_voices: int = 0
@@ -279,7 +270,7 @@ class Narrative(msgspec.Struct):
         if other.settled_first_ms:
             self._settle(other.settled_first_ms, other.settled_last_ms)
         for voice in other.voices:
-            self._hear(voice.signature, voice.copies, voice.authors)
+            self._hear(voice.shingles, voice.copies, voice.authors)
         self.further_voices += other.further_voices
         self.older_mentions += other.older_mentions
         self._keep(other.sample)
@@ -290,7 +281,7 @@ class Narrative(msgspec.Struct):
 
     def view(self) -> NarrativeView:
         """What is public about it."""
-        sources, threads, languages, stances = self._counts()
+        sources, threads, languages, stances = map(_most_first, self.tallies)
         is_judged = stances.keys() != {""}
         return NarrativeView(
             narrative_id=self.narrative_id,
@@ -316,15 +307,7 @@ class Narrative(msgspec.Struct):
 
     def counts(self, facet: Facet) -> dict[str, int]:
         """Mentions by source, thread or language, most first."""
-        return self._counts()[facet]
-
-    def _counts(self) -> list[dict[str, int]]:
-        """Mentions by each facet, most first."""
-        found: list[dict[str, int]] = [{} for _ in Facet]
-        for key, count in self.facets.items():
-            for counts, value in zip(found, key.split(FACET), strict=True):
-                counts[value] = counts.get(value, 0) + count
-        return [dict(sorted(counts.items(), key=lambda item: (-item[1], item[0]))) for counts in found]
+        return _most_first(self.tallies[facet])
 
     def _settle(self, first_ms: int, last_ms: int) -> None:
         self.settled_first_ms = min(self.settled_first_ms or first_ms, first_ms)
@@ -334,35 +317,38 @@ class Narrative(msgspec.Struct):
         self.comments[key] = said
         self.pulse.add(said.at_ms)
         self.withdrawn.pop(key, None)
-        self.facets[said.facet] = self.facets.get(said.facet, 0) + 1
+        for tally, value in zip(self.tallies, said.facet.split(FACET), strict=True):
+            tally[value] = tally.get(value, 0) + 1
         self.authors[said.author] = self.authors.get(said.author, 0) + 1
 
     def _uncount(self, key: int, comment_id: str) -> Said:
         said = self.comments.pop(key)
         self.pulse.take_back(said.at_ms)
         self.withdrawn[key] = comment_id
-        _take_one(self.facets, said.facet)
+        for tally, value in zip(self.tallies, said.facet.split(FACET), strict=True):
+            _take_one(tally, value)
         _take_one(self.authors, said.author)
         return said
 
-    def _hear(self, signature: frozenset[int], copies: int, authors: Mapping[int, int]) -> None:
-        for voice in self.voices:
-            if voice.says(signature):
-                voice.copies += copies
-                _add_all(voice.authors, authors)
-                return
-        if len(self.voices) < MAX_VOICES:
-            self.voices.append(Voice(array("Q", sorted(signature)).tobytes(), copies, dict(authors)))
+    def _hear(self, signature: bytes, copies: int, authors: Mapping[int, int]) -> None:
+        place = copy_among([voice.shingles for voice in self.voices], signature)
+        if place is not None:
+            self.voices[place].copies += copies
+            _add_all(self.voices[place].authors, authors)
+        elif len(self.voices) < MAX_VOICES:
+            self.voices.append(Voice(signature, copies, dict(authors)))
         else:
             self.further_voices += copies
 
-    def _unhear(self, signatures: Sequence[frozenset[int]], author: int) -> None:
+    def _unhear(self, signatures: Sequence[bytes], author: int) -> None:
         """One of these was heard from that author; which claim of a comment made the mention is not kept.
 
         signatures: empty where the text is not known any more.
         """
         for place, voice in enumerate(self.voices):
-            if author in voice.authors and (not signatures or any(map(voice.says, signatures))):
+            if author in voice.authors and (
+                not signatures or any(is_copy(voice.shingles, one) for one in signatures)
+            ):
                 voice.copies -= 1
                 _take_one(voice.authors, author)
                 if not voice.copies:

@@ -6,7 +6,7 @@ import msgspec
 
 __all__ = ["HOT_NARRATIVES", "Parameters", "Sensitivity", "parameters_for"]
 
-HOT_NARRATIVES = 16_000
+HOT_NARRATIVES = 10_000
 
 
 class Sensitivity(StrEnum):
@@ -71,7 +71,7 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
     # Narratives that have faded leave memory; a claim that returns later starts anew.
     forget_after_hours: int = 14 * 24
     # Of more narratives than that, those not heard of for longest leave memory earlier. About 50 KB each, so
-    # this is what bounds the memory of a busy desk: at 50 comments a second it is reached within half a day.
+    # this is what bounds the memory of a busy desk: at 50 comments a second it is reached within eight hours.
     hot_narratives: int = HOT_NARRATIVES
     # A comment seen again within this time is a duplicate (sources re-deliver hours or days later).
     remember_comments_hours: int = 30 * 24

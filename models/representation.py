@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from models.background import Background
 from models.lexical import LEXICAL_DIMENSIONS, LexicalView, Terms
 
-__all__ = ["DENSE_SHARE", "LanguageMeans", "Representation", "mirrored"]
+__all__ = ["DENSE_SHARE", "LanguageMeans", "Representation", "mirrored", "products_of"]
 
 DENSE_SHARE = 0.6  # 0.5 to 0.7 are alike on the development streams; terms or vectors alone are worse
 PRIOR_CLAIMS = 5  # how many claims of the stream weigh as much as the background; more blurs single threads
@@ -222,3 +222,13 @@ def mirrored(rows: NDArray[T]) -> NDArray[T]:
     sum over all pairs.
     """
     return np.concatenate([rows[..., :-2], rows[..., -1:], rows[..., -2:-1]], axis=-1)
+
+
+def products_of(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """`rows @ mirrored(rows).T`, (n, n), in half the time: each pair is multiplied once."""
+    texts, (own, counts) = rows[:, :-2], rows[:, -2:].T
+    products: NDArray[np.float32] = texts @ texts.T
+    crossed = np.outer(own, counts)
+    products += crossed
+    products += crossed.T
+    return products

@@ -26,11 +26,14 @@ __all__ = ["Sketch", "similarity"]
 _DENSE_QUARTER = 96
 _LEXICAL_QUARTER = 32
 _WIDTH = _DENSE_QUARTER + _LEXICAL_QUARTER
-# What noise may hide, by the length of the row: about four times its standard deviation, which is 0.040 with
-# the sum of all quarters and 0.012 with all four sums (over rows of labelled comments).
-_COARSE_NOISE = np.float32(0.14)
-_FINE_NOISE = np.float32(0.05)
+# What noise may hide, by the length of the row: two and a half times its standard deviation, which is 0.042
+# with the sum of all quarters, 0.027 with two of the four sums and 0.015 with all of them. What is missed by
+# this is near the threshold, and found by the next review.
+_COARSE_NOISE = np.float32(0.105)
+_MIDDLE_NOISE = np.float32(0.067)
+_FINE_NOISE = np.float32(0.038)
 # At most so many go on to the next look.
+_BLOCK = 64  # slots that are passed over together
 _MOST_COARSE = 2_048
 _MOST_FINE = 192
 _OWN = 2  # last columns of a row, which are not folded
@@ -54,8 +57,8 @@ class _Tables(NamedTuple):
     coarse: Small  # (n, 128)
     fine: Small  # (n, 3 x 128)
     steps: Floats  # what 1 of the whole numbers stands for
-    own: Floats  # (n, 2)
-    lengths: Floats
+    own: Floats  # (2, n)
+    noise: Floats  # what the first look may hide
     gains: Floats  # zero between calls
 
 
@@ -78,8 +81,8 @@ class Sketch:
             coarse=np.zeros((capacity, _WIDTH), dtype=np.int8),
             fine=np.zeros((capacity, 3 * _WIDTH), dtype=np.int8),
             steps=np.zeros(capacity, dtype=np.float32),
-            own=np.zeros((capacity, _OWN), dtype=np.float32),
-            lengths=np.zeros(capacity, dtype=np.float32),
+            own=np.zeros((_OWN, capacity), dtype=np.float32),
+            noise=np.zeros(capacity, dtype=np.float32),
             gains=np.zeros(capacity, dtype=np.float32),
         )
 
@@ -88,8 +91,7 @@ class Sketch:
 
         What is kept of a row is the same to the bit whatever it comes with.
         """
-        self._tables.scale[slots] = scale
-        _put(slots, rows, self._tables)
+        _put(slots, rows, scale, self._tables)
 
     def nearest(
         self, row: Floats, rows: Floats, gained: tuple[Slots, Floats], *, used: int, threshold: float
@@ -100,10 +102,7 @@ class Sketch:
         used: how many slots to look at. Where none reaches the threshold, another may be found than the most
         similar; above it, seldom (docs/performance.md has figures).
         """
-        slots, gains = gained
-        self._tables.gains[slots] = gains
-        found = _nearest(row, rows, used, np.float32(threshold), self._tables)
-        self._tables.gains[slots] = 0.0
+        found = _nearest(row, rows[:used], gained, np.float32(threshold), self._tables)
         return int(found[0]), float(found[1])
 
     def reaching(self, rows: Floats, bar: float, *, used: int) -> Slots:
@@ -114,8 +113,8 @@ class Sketch:
         tables = self._tables
         coarse = tables.coarse[:used] * tables.steps[:used, None]
         folded = np.stack([self.folded(row)[:_WIDTH] for row in rows])
-        products = coarse @ folded.T + tables.own[:used] @ rows[:, -_OWN:].T
-        return np.flatnonzero(products.max(axis=1) + _COARSE_NOISE * tables.lengths[:used] >= bar)
+        products = coarse @ folded.T + tables.own[:, :used].T @ rows[:, -_OWN:].T
+        return np.flatnonzero(products.max(axis=1) + tables.noise[:used] >= bar)
 
     def folded(self, row: Floats) -> Floats:
         """The four sums of the quarters of one row, one after the other: (4 x 128,)."""
@@ -148,69 +147,144 @@ def _folded(row: Floats, targets: Slots, signs: Floats) -> Floats:
 
 
 @njit(cache=True)
-def _step(sums: Floats) -> np.float32:
-    return np.float32(max(np.max(np.abs(sums)), _NOTHING) / _MOST)
-
-
-@njit(cache=True)
-def _put(slots: Slots, rows: Floats, into: _Tables) -> None:
-    for slot in slots:
-        sums = _folded(rows[slot], into.targets, into.signs) * into.scale[slot]
-        into.steps[slot] = _step(sums)
-        whole = np.rint(sums / into.steps[slot]).astype(np.int8)
-        into.coarse[slot], into.fine[slot] = whole[:_WIDTH], whole[_WIDTH:]
-        total = np.sum(sums[:_WIDTH] * sums[:_WIDTH])
+def _put(slots: Slots, rows: Floats, scale: Floats, into: _Tables) -> None:
+    for place in range(len(slots)):
+        slot = slots[place]
+        into.scale[slot] = scale[place]
+        sums = _folded(rows[slot], into.targets, into.signs)
+        total, most = np.float32(0.0), _NOTHING
+        for column in range(len(sums)):
+            sums[column] *= scale[place]
+            most = max(most, abs(sums[column]))
+            if column < _WIDTH:
+                total += sums[column] * sums[column]
+        step = most / _MOST
+        into.steps[slot] = step
+        for column in range(_WIDTH):
+            into.coarse[slot, column] = np.int8(np.rint(sums[column] / step))
+        for column in range(_WIDTH, len(sums)):
+            into.fine[slot, column - _WIDTH] = np.int8(np.rint(sums[column] / step))
         for column in range(_OWN):
-            into.own[slot, column] = rows[slot, column - _OWN] * into.scale[slot]
-            total += into.own[slot, column] * into.own[slot, column]
-        into.lengths[slot] = np.sqrt(total)
+            into.own[column, slot] = rows[slot, column - _OWN] * scale[place]
+            total += into.own[column, slot] * into.own[column, slot]
+        into.noise[slot] = _COARSE_NOISE * np.sqrt(total)
+
+
+class _Query(NamedTuple):
+    """A folded row in whole numbers, what 1 of them stands for, and what is to be reached."""
+
+    whole: Small
+    step: np.float32
+    bar: np.float32
+
+
+class _Looks(NamedTuple):
+    """What the first look finds: whole products and at most what they may mean, (n,), and the highest of
+    each block.
+    """
+
+    products: NDArray[np.int32]
+    might: Floats
+    peaks: Floats
 
 
 @njit(cache=True)
 def _nearest(
-    row: Floats, rows: Floats, used: int, threshold: np.float32, within: _Tables
+    row: Floats, rows: Floats, gained: tuple[Slots, Floats], threshold: np.float32, within: _Tables
 ) -> tuple[int, np.float32]:
-    """A good guess first, since it rules most others out; then those that noise may hide."""
+    """A good guess first, since it rules most others out; then those that noise may hide, the best first."""
     sums = _folded(row, within.targets, within.signs)
-    step = _step(sums)
+    step = np.float32(max(np.max(np.abs(sums)), _NOTHING) / _MOST)
     whole = np.rint(sums / step).astype(np.int8)
-    products = _products(within.coarse[:used], whole[:_WIDTH])
-    extra = np.empty(used, dtype=np.float32)  # what is not of the folded columns
-    might = np.empty(used, dtype=np.float32)
-    guess, most = 0, np.float32(-np.inf)
-    for slot in range(used):
-        extra[slot] = within.own[slot, 0] * row[-2] + within.own[slot, 1] * row[-1] + within.gains[slot]
-        might[slot] = products[slot] * (step * within.steps[slot]) + extra[slot]
-        if might[slot] > most:
-            guess, most = slot, might[slot]
-        might[slot] += _COARSE_NOISE * within.lengths[slot]
-    best, highest = guess, _exact(guess, row, rows, within)
+    count = len(rows)
+    products, might = np.empty(count, dtype=np.int32), np.empty(count, dtype=np.float32)
+    peaks = np.empty((count + _BLOCK - 1) // _BLOCK, dtype=np.float32)
+    _look(row, whole, step, within, _Looks(products, might, peaks))
+    within.gains[gained[0]] = gained[1]
+    for slot in gained[0]:
+        might[slot] += within.gains[slot]
+        peaks[slot // _BLOCK] = max(peaks[slot // _BLOCK], might[slot])
 
-    slots = _at_least(np.arange(used), might, max(threshold, highest), _MOST_COARSE)
-    finer = np.empty(len(slots), dtype=np.float32)
-    for place, slot in enumerate(slots):
-        total = products[slot]
-        for column in range(3 * _WIDTH):
-            total += np.int32(within.fine[slot, column]) * np.int32(whole[_WIDTH + column])
-        # A product is the mean of those of the four sums.
-        finer[place] = total * (step * within.steps[slot]) * np.float32(0.25) + extra[slot]
-        finer[place] += _FINE_NOISE * within.lengths[slot]
-    for slot in _at_least(slots, finer, max(threshold, highest), _MOST_FINE):
+    block = int(np.argmax(peaks))
+    best = block * _BLOCK + int(np.argmax(might[block * _BLOCK : (block + 1) * _BLOCK]))
+    highest = _exact(best, row, rows, within)
+    slots = _at_least(_in_peaks(might, peaks, max(threshold, highest)), might, _MOST_COARSE)
+    slots, finer = _looked_closer(slots, row, _Query(whole, step, max(threshold, highest)), products, within)
+    order = np.argsort(-finer, kind="mergesort")[:_MOST_FINE]
+    for place in order:
+        if finer[place] < max(threshold, highest):
+            break
+        slot = slots[place]
         similar = _exact(slot, row, rows, within)
         if similar > highest or (similar == highest and slot < best):
             best, highest = slot, similar
+    within.gains[gained[0]] = np.float32(0.0)
     return best, highest
 
 
 @njit(cache=True)
-def _products(coarse: Small, whole: Small) -> NDArray[np.int32]:
-    products = np.empty(len(coarse), dtype=np.int32)
-    for slot in range(len(coarse)):
-        total = np.int32(0)
-        for column in range(_WIDTH):
-            total += np.int32(coarse[slot, column]) * np.int32(whole[column])
-        products[slot] = total
-    return products
+def _looked_closer(
+    slots: Slots, row: Floats, query: _Query, products: NDArray[np.int32], within: _Tables
+) -> tuple[Slots, Floats]:
+    """The slots that may still reach the bar by the other sums, and at most what their products are."""
+    finer, count = np.empty(len(slots), dtype=np.float32), 0
+    for slot in slots:
+        rest = within.gains[slot] + within.own[0, slot] * row[-2] + within.own[1, slot] * row[-1]
+        unit, length = query.step * within.steps[slot], within.noise[slot] / _COARSE_NOISE
+        # A product is the mean of those of as many sums as are looked at.
+        total = products[slot] + _product(within.fine[slot], query.whole, 0, _WIDTH)
+        middle = np.float32(total) * unit * np.float32(0.5) + rest
+        if middle + _MIDDLE_NOISE * length < query.bar:
+            continue
+        total += _product(within.fine[slot], query.whole, _WIDTH, 3 * _WIDTH)
+        slots[count] = slot
+        finer[count] = np.float32(total) * unit * np.float32(0.25) + rest + _FINE_NOISE * length
+        count += 1
+    return slots[:count], finer[:count]
+
+
+@njit(cache=True, fastmath={"reassoc", "nnan", "nsz"})
+def _look(row: Floats, whole: Small, step: np.float32, within: _Tables, looks: _Looks) -> None:
+    """Look at all slots. Written so that it compiles to wide instructions."""
+    products, might, peaks = looks.products, looks.might, looks.peaks
+    coarse, steps, noise = within.coarse, within.steps, within.noise
+    first, second = within.own[0], within.own[1]
+    one, other = row[-2], row[-1]
+    for block in range(len(peaks)):
+        start, end = block * _BLOCK, min((block + 1) * _BLOCK, len(might))
+        for slot in range(start, end):
+            total = np.int32(0)
+            for column in range(_WIDTH):
+                total += np.int32(coarse[slot, column]) * np.int32(whole[column])
+            products[slot] = total
+        peak = np.float32(-np.inf)
+        for slot in range(start, end):
+            value = np.float32(products[slot]) * (step * steps[slot]) + noise[slot]
+            value += first[slot] * one + second[slot] * other
+            might[slot] = value
+            peak = max(peak, value)
+        peaks[block] = peak
+
+
+@njit(cache=True)
+def _product(fine: Small, whole: Small, start: int, end: int) -> np.int32:
+    total = np.int32(0)
+    for column in range(start, end):
+        total += np.int32(fine[column]) * np.int32(whole[_WIDTH + column])
+    return total
+
+
+@njit(cache=True)
+def _in_peaks(might: Floats, peaks: Floats, bar: np.float32) -> Slots:
+    """The slots that reach the bar."""
+    found = np.empty(len(might), dtype=np.intp)
+    count = 0
+    for block in range(len(peaks)):
+        if peaks[block] >= bar:
+            for slot in range(block * _BLOCK, min((block + 1) * _BLOCK, len(might))):
+                found[count] = slot
+                count += might[slot] >= bar
+    return found[:count]
 
 
 @njit(cache=True)
@@ -219,13 +293,13 @@ def _exact(slot: int, row: Floats, rows: Floats, within: _Tables) -> np.float32:
 
 
 @njit(cache=True)
-def _at_least(slots: Slots, values: Floats, bar: np.float32, most: int) -> Slots:
-    """Those of the slots whose values reach the bar; if these are too many, the highest."""
-    chosen = np.flatnonzero(values >= bar)
-    if len(chosen) > most:
-        higher = np.partition(values[chosen], len(chosen) - most)[len(chosen) - most]
-        chosen = chosen[values[chosen] >= higher]
-    return slots[chosen]
+def _at_least(slots: Slots, values: Floats, most: int) -> Slots:
+    """The slots; if they are too many, those of the highest values."""
+    if len(slots) <= most:
+        return slots
+    least = np.partition(values[slots], len(slots) - most)[len(slots) - most]
+    highest: Slots = slots[values[slots] >= least]
+    return highest
 
 
 def _buckets(dense: int) -> Slots:

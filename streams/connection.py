@@ -19,6 +19,7 @@ from streams.records import MAX_LETTER_BYTES
 from streams.settings_fields import Settings
 
 __all__ = [
+    "COMPRESSION",
     "CONNECT_TIMEOUT_SECONDS",
     "ask_admin",
     "async_client_options",
@@ -29,6 +30,7 @@ __all__ = [
     "tls_context",
 ]
 
+COMPRESSION = "zstd"
 CONNECT_TIMEOUT_SECONDS = 10.0  # a person waits for this; a broker that is up answers within one
 _REQUEST_TIMEOUT_MS = 10_000
 _DELIVERY_TIMEOUT_MS = 30_000
@@ -113,7 +115,7 @@ def producer_options(settings: Settings) -> dict[str, Any]:
         # reader counts once.
         "enable_idempotence": False,
         "max_in_flight_requests_per_connection": 1,
-        "compression_type": "gzip",  # the only codec that needs no further package
+        "compression_type": None if settings.kafka_embedded else COMPRESSION,
         "batch_size": 0 if settings.kafka_embedded else _BATCH_BYTES,
         "linger_ms": 0 if settings.kafka_embedded else _LINGER_MS,
         "max_request_size": MAX_LETTER_BYTES,

@@ -7,7 +7,7 @@ from typing import Any
 
 from faust.auth import SASLCredentials, SSLCredentials
 
-from streams.connection import tls_context
+from streams.connection import COMPRESSION, tls_context
 from streams.records import MAX_LETTER_BYTES
 from streams.settings_fields import Settings
 
@@ -43,7 +43,7 @@ _EMBEDDED: dict[str, Any] = _MEMBERSHIP | {
     "broker_rebalance_timeout": 10.0,
 }
 _PRODUCTION: dict[str, Any] = _MEMBERSHIP | {
-    "producer_compression_type": "gzip",
+    "producer_compression_type": COMPRESSION,
     "producer_linger": 0.005,
     # One batch is on its way to a partition at a time: the default, 16 KiB, makes a dozen round trips of the
     # claims of one batch of comments.

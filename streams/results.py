@@ -5,7 +5,7 @@
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
@@ -81,33 +81,25 @@ _match_decoder = msgspec.json.Decoder(WatchMatchRecord)
 
 def outputs_of(desk: str, outcome: Outcome) -> list[Output]:
     """The records of one outcome, events last: who hears of an event finds the narrative already there."""
-    outputs = [
-        Output(Topic.MENTIONS, desk.encode(), _encode(MentionRecord(desk=desk, **_fields(mention))))
-        for mention in outcome.mentions
-    ]
+    key, end = desk.encode(), _end(desk)
+    outputs = [Output(Topic.MENTIONS, key, _encode(mention)[:-1] + end) for mention in outcome.mentions]
     outputs += [narrative_output(desk, view) for view in outcome.changed.values()]
     for event in outcome.events:
         if event.type is EventType.MERGED and event.into is not None:
             merged = MergedNarrative(desk=desk, narrative_id=event.narrative_id, into=event.into)
-            key = narrative_key(desk, event.narrative_id)
-            outputs.append(Output(Topic.NARRATIVES, key, _encode(merged)))
+            gone = narrative_key(desk, event.narrative_id)
+            outputs.append(Output(Topic.NARRATIVES, gone, _encode(merged)))
     outputs += [
-        Output(
-            Topic.WATCH_MATCHES, match.watch.encode(), _encode(WatchMatchRecord(desk=desk, **_fields(match)))
-        )
+        Output(Topic.WATCH_MATCHES, match.watch.encode(), _encode(match)[:-1] + end)
         for match in outcome.match_news
     ]
-    outputs += [
-        Output(Topic.EVENTS, desk.encode(), _encode(EventRecord(desk=desk, **_fields(event))))
-        for event in outcome.events
-    ]
+    outputs += [Output(Topic.EVENTS, key, _encode(event)[:-1] + end) for event in outcome.events]
     return outputs
 
 
 def narrative_output(desk: str, view: NarrativeView) -> Output:
     """The record of a narrative as it is now."""
-    record = NarrativeRecord(desk=desk, **_fields(view))
-    return Output(Topic.NARRATIVES, narrative_key(desk, view.narrative_id), _encode(record))
+    return Output(Topic.NARRATIVES, narrative_key(desk, view.narrative_id), _encode(view)[:-1] + _end(desk))
 
 
 def joined(
@@ -156,5 +148,9 @@ def decode_match(raw: bytes) -> WatchMatchRecord:
         raise RejectedComment(RejectReason.INVALID_RECORD, f"not a match: {error}") from error
 
 
-def _fields(record: Mention | Event | NarrativeView | WatchMatch) -> Mapping[str, Any]:
-    return msgspec.structs.asdict(record)
+def _end(desk: str) -> bytes:
+    """What goes in place of the last bracket of an object, so that it names its desk.
+
+    To make a record of the engine's object first takes three times as long, and there are several a comment.
+    """
+    return b',"desk":' + _encode(desk) + b"}"

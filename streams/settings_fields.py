@@ -222,7 +222,7 @@ class Settings(AlertFields, GrafanaFields, IngestFields, NotifyFields, WebFields
         default=256, ge=1, le=10_000, description="1 to 10000 comments embedded together"
     )
     batch_wait_seconds: float = Field(
-        default=0.25, gt=0, le=60, description="above 0 to 60 seconds to wait for a batch to fill"
+        default=0.05, gt=0, le=60, description="above 0 to 60 seconds in which comments are gathered"
     )
     max_comment_bytes: int = Field(
         default=1_000_000,

@@ -28,7 +28,7 @@ class WorkerState:
         self._idle = asyncio.Event()
         self._idle.set()
         self._draining = False
-        self.comments_waiting = 0  # in the batch that is being embedded
+        self._comments_waiting = 0  # in the batches that are being embedded and delivered
         self.claims_waiting = 0  # to be put in order
 
     def processed(self, topic: str, partition: int, offset: int) -> None:
@@ -50,8 +50,9 @@ class WorkerState:
         return self._idle.is_set()
 
     @asynccontextmanager
-    async def in_hand(self) -> AsyncIterator[None]:
-        """A batch is being dealt with inside the block. Once the worker drains none is begun.
+    async def in_hand(self, comments: int = 0) -> AsyncIterator[None]:
+        """A batch is being dealt with inside the block, of so many comments. Once the worker drains none is
+        begun.
 
         Events must be held with a reference of our own before: Faust acknowledges what it cancels.
         """
@@ -60,9 +61,11 @@ class WorkerState:
         number = next(self._numbers)
         self._batches[number] = time.monotonic()
         self._show_batches()
+        self._comments_waiting += comments
         try:
             yield
         finally:
+            self._comments_waiting -= comments
             del self._batches[number]
             self._show_batches()
 
@@ -103,7 +106,7 @@ class WorkerState:
         for place, lag in lags.items():
             self._metrics.lag(*place, lag)
             self._shown.add(place)
-        self._metrics.queue(self.comments_waiting + self.claims_waiting)
+        self._metrics.queue(self._comments_waiting + self.claims_waiting)
         polled = polls or {}
         self.health.progress(
             {place: PartitionProgress(*place, lags.get(place), polled.get(place)) for place in mine}

@@ -5,6 +5,10 @@ broker. Faust acknowledges a batch of `take_events` also when its agent raises o
 of it; each event is therefore held with a reference of our own, which is given back after delivery and only
 then. (`noack()` would do that, too, but its batches are lost after a crash.)
 
+The encoder is what everything waits for: while the claims of a batch are on their way the next one is
+embedded, of all comments that have come by then, be they few. A comment that comes in both is embedded twice,
+and counted once by the engine.
+
 Values are raw bytes, because Faust acknowledges and drops what it cannot decode. Judging and embedding run in
 a thread: the loop has heartbeats and commits to attend to.
 """
@@ -18,7 +22,7 @@ from faust import App, EventT, Stream, StreamT, TopicT
 from faust.types import TP
 from mode.supervisors import CrashingSupervisor
 
-from streams.claim_stage import ClaimStage, Delivery
+from streams.claim_stage import ClaimStage, Delivery, Judgement
 from streams.outlets import Outlet, deliver
 from streams.settings_fields import Settings
 from streams.worker_state import WorkerState
@@ -42,27 +46,48 @@ def add_claims_agent(
     end_of: the offset after the last record of a partition, as far as it is known.
     """
 
-    async def process(events: Sequence[EventT[bytes]]) -> None:
+    delivering = asyncio.Lock()  # one batch after the other, in their order
+
+    async def judge(events: Sequence[EventT[bytes]]) -> Judgement:
         ends = {place: end_of(place) or 0 for place in {event.message.tp for event in events}}
         deliveries = [_delivery_of(event, ends[event.message.tp]) for event in events]
-        state.comments_waiting = len(deliveries)
-        judgement = await asyncio.get_running_loop().run_in_executor(executor, stage.judge, deliveries)
-        await deliver(outlet, judgement.outputs)
-        stage.delivered(judgement)
-        state.comments_waiting = 0
-        for event in events:
-            state.processed(event.message.topic, event.message.partition, event.message.offset)
-            event.ack()
+        return await asyncio.get_running_loop().run_in_executor(executor, stage.judge, deliveries)
+
+    async def process(events: Sequence[EventT[bytes]], is_judged: asyncio.Event) -> None:
+        async with state.in_hand(comments=len(events)):
+            judgement = await judge(events)
+            async with delivering:
+                is_judged.set()
+                await deliver(outlet, judgement.outputs)
+                stage.delivered(judgement)
+                for event in events:
+                    state.processed(event.message.topic, event.message.partition, event.message.offset)
+                    event.ack()
+
+    async def work(queue: asyncio.Queue[EventT[bytes]], group: asyncio.TaskGroup) -> None:
+        while True:
+            events = [await queue.get()]
+            while len(events) < settings.batch_max_comments and not queue.empty():
+                events.append(queue.get_nowait())
+            is_judged = asyncio.Event()
+            group.create_task(process(events, is_judged))
+            await is_judged.wait()
 
     async def claims(stream: StreamT[bytes]) -> None:
-        within = settings.batch_wait_seconds
-        async for events in cast("Stream[bytes]", stream).take_events(
-            settings.batch_max_comments, within=within
-        ):
-            for event in events:
-                event.message.incref()
-            async with state.in_hand():
-                await process(events)
+        queue = asyncio.Queue[EventT[bytes]](settings.batch_max_comments)
+        arrivals = cast("Stream[bytes]", stream).take_events(
+            settings.batch_max_comments, within=settings.batch_wait_seconds
+        )
+        try:
+            async with asyncio.TaskGroup() as group:
+                working = group.create_task(work(queue, group))
+                async for events in arrivals:
+                    for event in events:
+                        event.message.incref()
+                        await queue.put(event)
+                working.cancel()
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
 
     app.agent(topic, name="claims", supervisor_strategy=CrashingSupervisor)(claims)
 

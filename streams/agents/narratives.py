@@ -49,7 +49,7 @@ from streams.worker_state import WorkerState
 __all__ = ["NarrativesAgent", "add_narratives_agent"]
 
 _BATCH_EVENTS = 256  # results are told batch by batch; so many take a quarter of a second, when they wait
-_BATCH_SECONDS = 0.1
+_BATCH_SECONDS = 0.05
 # Records on their way from the broker to here must not find that time has passed without them: whoever reads
 # them again would put them in another order than was told.
 _GRACE_MS = 5_000

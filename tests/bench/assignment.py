@@ -29,7 +29,8 @@ __all__ = ["main"]
 
 _PARAMETERS = Parameters()
 _THRESHOLD = _PARAMETERS.link_similarity
-_LIVE = (100, 1_000, 10_000)
+_LIVE = (100, 1_000, 10_000, 100_000)
+_JUDGED = 20_000_000  # comparisons, at most, by which the sketch is judged
 _ROUNDS = 7
 _A_ROUND = 500
 _FOLDED = 130  # as many numbers of 32 bits as the sketch has of 8 for the first look, and two more
@@ -66,7 +67,7 @@ def _speeds(queries: int) -> None:
         one = _Standing(count)
         exact = Centroids(ROW, _PARAMETERS.idle_factor, _PARAMETERS.doubt, exact_up_to=_EXACT)
         exact.load(one.centroids.state(), [(uid, one.centroids.kept(uid)) for uid in range(count)])
-        found = _found(one.centroids, exact, one.claims(queries))
+        found = _found(one.centroids, exact, one.claims(min(queries, _JUDGED // count)))
         rounds = sorted(_round(one.centroids, one.claims(_A_ROUND)) for _ in range(_ROUNDS))
         best, median = 1.0 / rounds[0], 1.0 / rounds[_ROUNDS // 2]
         ceiling, full = 1.0 / _product(_FOLDED, count), 1.0 / _product(count, ROW)

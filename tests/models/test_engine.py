@@ -237,3 +237,30 @@ def test_few_voices_must_be_more_alike_than_many() -> None:
         required[factor] = min(e.trigger["authors"] for e in events if e.type is EventType.EMERGED)
     assert required[1.0] == PARAMETERS.min_authors
     assert required[3.0] > PARAMETERS.min_authors
+
+
+PRICES = (
+    "The ferry company hides its real prices until the last page.",
+    "Real prices of the ferry company are hidden until the last page.",
+    "Until the last page the ferry company hides its real prices from you.",
+    "Why does the ferry company hide its real prices until the last page?",
+    "Hidden until the last page: the real prices of the ferry company.",
+)
+
+
+def test_of_too_many_narratives_those_heard_of_last_stay() -> None:
+    first = story()
+    texts = [text for pair in zip(PRICES, CHATTER, strict=False) for text in pair]
+    comments = first + claims_of([original(len(first) + n, text) for n, text in enumerate(texts)])
+    after = claims_of([original(len(comments), CHATTER[9], minutes=len(comments) * 10 + 30)])
+    both = engine()
+    both.observe([*comments, *after])
+    takeover = narrative_about("takeover", both.narratives())
+    prices = narrative_about("prices", both.narratives())
+    one = engine(msgspec.structs.replace(PARAMETERS, hot_narratives=1))
+    outcome = one.observe([*comments, *after])
+    assert [view.narrative_id for view in one.narratives()] == [prices.narrative_id]
+    assert outcome.retired == [takeover.narrative_id]
+    again = engine(msgspec.structs.replace(PARAMETERS, hot_narratives=1))
+    again.restore(one.snapshot())
+    assert again.narratives() == one.narratives()
