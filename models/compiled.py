@@ -7,7 +7,6 @@ What is compiled is kept beside the sources, or where those cannot be written to
 import numpy as np
 
 from models.engine import Engine
-from models.language import LanguageDetector
 from models.types import Claim, pack_vectors
 
 __all__ = ["compile_loops"]
@@ -21,7 +20,6 @@ _GAP_MS = 10_000
 
 def compile_loops() -> int:
     """Let an engine read a made-up stream that brings it everywhere; returns how many narratives it found."""
-    LanguageDetector().detect("Compiled, too.")
     rng = np.random.default_rng(0)
     engine = Engine(_DIMENSIONS)
     for number in range(_TOPICS * _CLAIMS_OF_A_TOPIC):

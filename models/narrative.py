@@ -318,7 +318,7 @@ class Narrative(msgspec.Struct):
         self.pulse.add(said.at_ms)
         self.withdrawn.pop(key, None)
         for tally, value in zip(self.tallies, said.facet.split(FACET), strict=True):
-            tally[value] = tally.get(value, 0) + 1
+            tally[sys.intern(value)] = tally.get(value, 0) + 1  # many narratives have the same
         self.authors[said.author] = self.authors.get(said.author, 0) + 1
 
     def _uncount(self, key: int, comment_id: str) -> Said:

@@ -24,7 +24,7 @@ from models.embedding import Embedder
 from models.errors import ModelError
 from models.language import LanguageDetector
 from models.preparation import ClaimMaker
-from streams.agents.claims import add_claims_agent
+from streams.agents.claims import Executors, add_claims_agent
 from streams.agents.narratives import NarrativesAgent, add_narratives_agent
 from streams.author_key import resolve_author_key
 from streams.backlog import BacklogFollower
@@ -93,6 +93,7 @@ def create_app(
     make_engine = EngineMaker(settings, embedder, detector, stored=stored)
     maker = ClaimMaker(embedder, detector, sentences=bool(make_engine.watchlist.names))
     metrics.watches(make_engine.watchlist.names)
+    reading = ThreadPoolExecutor(1, thread_name_prefix="reading")
     embedding = ThreadPoolExecutor(1, thread_name_prefix="embedding")
     clustering = ThreadPoolExecutor(1, thread_name_prefix="clustering")
     add_claims_agent(
@@ -101,7 +102,7 @@ def create_app(
         ClaimStage(settings, maker, metrics, author_key=author_key),
         settings=settings,
         outlet=outlet,
-        executor=embedding,
+        executors=Executors(reading, embedding),
         state=state,
         end_of=partial(_end_of, app),
     )
@@ -158,7 +159,7 @@ def create_app(
                 await narratives.leave()
         except TimeoutError:
             _logger.warning("the state of narratives was not saved at the end: it is read again from claims")
-        for executor in (embedding, clustering):
+        for executor in (reading, embedding, clustering):
             executor.shutdown(wait=False, cancel_futures=True)
 
     app.on_before_shutdown.connect(shutdown)

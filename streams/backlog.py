@@ -24,7 +24,7 @@ __all__ = ["LOOK_SECONDS", "BacklogFollower", "Drained"]
 
 # Comments that several partitions have within this time of one another may come in the wrong order: a claim
 # has waited for so long before the silence of a partition counts.
-LOOK_SECONDS = 0.4
+LOOK_SECONDS = 0.25
 _PAUSE_SECONDS = 5.0
 _CLOSE_SECONDS = 2.0
 

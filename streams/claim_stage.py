@@ -26,7 +26,7 @@ from streams.records import ClaimBatch, dead_letter, encode_claims
 from streams.settings_fields import Settings
 from streams.topics import Topic
 
-__all__ = ["ClaimStage", "Delivery", "Judgement", "StageError"]
+__all__ = ["ClaimStage", "Delivery", "Judgement", "Reading", "StageError"]
 
 REMEMBERED_COMMENTS = 100_000  # about 20 MB
 # So many in a row are no bad comments but a broken worker: better that it stops than that it empties the
@@ -67,6 +67,11 @@ class Judgement(NamedTuple):
     dates_refused: int
 
 
+class _Refused(NamedTuple):
+    delivery: Delivery
+    rejection: RejectedComment
+
+
 class _Accepted(NamedTuple):
     delivery: Delivery
     key: _Key
@@ -75,12 +80,15 @@ class _Accepted(NamedTuple):
     digest: bytes  # of what it says
 
 
+Reading = _Accepted | _Refused
+
+
 def _now() -> datetime:
     return datetime.now(UTC)
 
 
 class ClaimStage:
-    """Judges comments, splits them into claims and embeds these. Not for several threads at once.
+    """Reads comments and splits them into claims, and embeds these: two steps, for a thread each.
 
     author_key: of the hashes that stand for authors. clock: when a dead letter was put aside.
     """
@@ -103,32 +111,34 @@ class ClaimStage:
         self._failures_in_a_row = 0
         self._guard = BrokenStreamGuard(settings, metrics)
 
-    def judge(self, deliveries: Sequence[Delivery]) -> Judgement:
-        """Judge and embed a batch; the records of accepted comments are in the order of the batch.
+    def read(self, deliveries: Sequence[Delivery]) -> list[Reading]:
+        """What is in some records, in their order.
 
-        May take seconds. Raises StageError when comments fail one after the other, BrokenStreamError when
-        nearly all have been refused for long.
+        Raises StageError when comments fail one after the other, BrokenStreamError when nearly all have been
+        refused for long.
+        """
+        return [self._reading(delivery) for delivery in deliveries]
+
+    def judge(self, readings: Sequence[Reading]) -> Judgement:
+        """Embed a batch; the records of accepted comments are in its order.
+
+        May take seconds. Raises StageError when comments fail one after the other.
         """
         accepted: list[_Accepted] = []
         rejections: list[tuple[Delivery, RejectedComment]] = []
         batch: dict[_Key, bytes] = {}
         duplicates = 0
-        for delivery in deliveries:
-            try:
-                one = self._read(delivery)
-            except RejectedComment as rejection:
-                self._saw(delivery, rejection.reason)
-                rejections.append((delivery, rejection))
-                continue
-            self._saw(delivery, None)
-            if batch.get(one.key, self._seen.get(one.key)) == one.digest:
+        for one in readings:
+            if isinstance(one, _Refused):
+                rejections.append((one.delivery, one.rejection))
+            elif batch.get(one.key, self._seen.get(one.key)) == one.digest:
                 duplicates += 1
-                continue
-            batch[one.key] = one.digest
-            accepted.append(one)
+            else:
+                batch[one.key] = one.digest
+                accepted.append(one)
         claims = self._embed(accepted, rejections)
         kept = [(one, found) for one, found in zip(accepted, claims, strict=True) if found is not None]
-        outputs = self._records(kept, deliveries)
+        outputs = self._records(kept, [one.delivery for one in readings])
         outputs += [self._put_aside(delivery, rejection) for delivery, rejection in rejections]
         return Judgement(
             outputs=outputs,
@@ -160,6 +170,15 @@ class ClaimStage:
             arrival_ms=delivery.arrival_ms,
             reason=reason,
         )
+
+    def _reading(self, delivery: Delivery) -> Reading:
+        try:
+            one = self._read(delivery)
+        except RejectedComment as rejection:
+            self._saw(delivery, rejection.reason)
+            return _Refused(delivery, rejection)
+        self._saw(delivery, None)
+        return one
 
     def _read(self, delivery: Delivery) -> _Accepted:
         """Raises RejectedComment, whatever goes wrong."""

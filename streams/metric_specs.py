@@ -63,7 +63,25 @@ _BATCH_TEXTS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048)
 # From a page out of memory to a search that is broken off.
 _ANSWER_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 # Two minutes are what claims wait to be put in order of time by default: fine steps below and above.
-_DELAY_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 150.0, 300.0, 600.0, 1800.0)
+_DELAY_SECONDS = (
+    0.1,
+    0.25,
+    0.5,
+    0.75,
+    1.0,
+    1.5,
+    2.0,
+    2.5,
+    5.0,
+    10.0,
+    30.0,
+    60.0,
+    120.0,
+    150.0,
+    300.0,
+    600.0,
+    1800.0,
+)
 
 COMMENTS = MetricSpec(
     "narrawatch_comments_total", "counter", "comments", "Comments accepted for the first time.", ("desk",)

@@ -5,29 +5,46 @@ broker. Faust acknowledges a batch of `take_events` also when its agent raises o
 of it; each event is therefore held with a reference of our own, which is given back after delivery and only
 then. (`noack()` would do that, too, but its batches are lost after a crash.)
 
-The encoder is what everything waits for: while the claims of a batch are on their way the next one is
-embedded, of all comments that have come by then, be they few. A comment that comes in both is embedded twice,
-and counted once by the engine.
+The encoder is what everything waits for. While it has a batch, comments that come are read and split into
+claims, and the claims of the batch before are on their way; then it takes all that is there, be it little. A
+comment that comes again meanwhile is embedded twice, and counted once by the engine.
 
-Values are raw bytes, because Faust acknowledges and drops what it cannot decode. Judging and embedding run in
-a thread: the loop has heartbeats and commits to attend to.
+Values are raw bytes, because Faust acknowledges and drops what it cannot decode. Reading and embedding run in
+threads: the loop has heartbeats and commits to attend to.
 """
 
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from typing import cast
+from typing import NamedTuple, TypeVar, cast
 
 from faust import App, EventT, Stream, StreamT, TopicT
 from faust.types import TP
 from mode.supervisors import CrashingSupervisor
 
-from streams.claim_stage import ClaimStage, Delivery, Judgement
+from streams.claim_stage import ClaimStage, Delivery, Reading
 from streams.outlets import Outlet, deliver
 from streams.settings_fields import Settings
 from streams.worker_state import WorkerState
 
-__all__ = ["add_claims_agent"]
+__all__ = ["Executors", "add_claims_agent"]
+
+_READ_TOGETHER = 64  # comments: few, so that what is read is soon there to be embedded
+
+S = TypeVar("S")
+T = TypeVar("T")
+
+
+class Executors(NamedTuple):
+    """A thread for each step."""
+
+    reading: Executor
+    embedding: Executor
+
+
+class _Read(NamedTuple):
+    event: EventT[bytes]
+    reading: Reading
 
 
 def add_claims_agent(
@@ -37,7 +54,7 @@ def add_claims_agent(
     *,
     settings: Settings,
     outlet: Outlet,
-    executor: Executor,
+    executors: Executors,
     state: WorkerState,
     end_of: Callable[[TP], int | None],
 ) -> None:
@@ -45,51 +62,65 @@ def add_claims_agent(
 
     end_of: the offset after the last record of a partition, as far as it is known.
     """
+    most = settings.batch_max_comments
 
-    delivering = asyncio.Lock()  # one batch after the other, in their order
+    async def read(queue: asyncio.Queue[EventT[bytes]], into: asyncio.Queue[_Read]) -> None:
+        while True:
+            events = await _taken(queue, _READ_TOGETHER)
+            ends = {place: end_of(place) or 0 for place in {event.message.tp for event in events}}
+            deliveries = [_delivery_of(event, ends[event.message.tp]) for event in events]
+            found = await _in_thread(executors.reading, stage.read, deliveries)
+            for one in zip(events, found, strict=True):
+                await into.put(_Read(*one))
 
-    async def judge(events: Sequence[EventT[bytes]]) -> Judgement:
-        ends = {place: end_of(place) or 0 for place in {event.message.tp for event in events}}
-        deliveries = [_delivery_of(event, ends[event.message.tp]) for event in events]
-        return await asyncio.get_running_loop().run_in_executor(executor, stage.judge, deliveries)
+    async def embed(queue: asyncio.Queue[_Read], group: asyncio.TaskGroup) -> None:
+        delivering = asyncio.Lock()  # one batch after the other, in their order
+        while True:
+            is_judged = asyncio.Event()
+            group.create_task(process(await _taken(queue, most), is_judged, delivering))
+            await is_judged.wait()
 
-    async def process(events: Sequence[EventT[bytes]], is_judged: asyncio.Event) -> None:
-        async with state.in_hand(comments=len(events)):
-            judgement = await judge(events)
+    async def process(batch: Sequence[_Read], is_judged: asyncio.Event, delivering: asyncio.Lock) -> None:
+        async with state.in_hand(comments=len(batch)):
+            readings = [one.reading for one in batch]
+            judgement = await _in_thread(executors.embedding, stage.judge, readings)
             async with delivering:
                 is_judged.set()
                 await deliver(outlet, judgement.outputs)
                 stage.delivered(judgement)
-                for event in events:
+                for event, _ in batch:
                     state.processed(event.message.topic, event.message.partition, event.message.offset)
                     event.ack()
 
-    async def work(queue: asyncio.Queue[EventT[bytes]], group: asyncio.TaskGroup) -> None:
-        while True:
-            events = [await queue.get()]
-            while len(events) < settings.batch_max_comments and not queue.empty():
-                events.append(queue.get_nowait())
-            is_judged = asyncio.Event()
-            group.create_task(process(events, is_judged))
-            await is_judged.wait()
-
     async def claims(stream: StreamT[bytes]) -> None:
-        queue = asyncio.Queue[EventT[bytes]](settings.batch_max_comments)
-        arrivals = cast("Stream[bytes]", stream).take_events(
-            settings.batch_max_comments, within=settings.batch_wait_seconds
-        )
+        arrived = asyncio.Queue[EventT[bytes]](_READ_TOGETHER)
+        ready = asyncio.Queue[_Read](most)
+        arrivals = cast("Stream[bytes]", stream).take_events(most, within=settings.batch_wait_seconds)
         try:
             async with asyncio.TaskGroup() as group:
-                working = group.create_task(work(queue, group))
+                steps = [group.create_task(read(arrived, ready)), group.create_task(embed(ready, group))]
                 async for events in arrivals:
                     for event in events:
                         event.message.incref()
-                        await queue.put(event)
-                working.cancel()
+                        await arrived.put(event)
+                for step in steps:
+                    step.cancel()
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from None
 
     app.agent(topic, name="claims", supervisor_strategy=CrashingSupervisor)(claims)
+
+
+async def _in_thread(executor: Executor, function: Callable[[list[S]], T], argument: list[S]) -> T:
+    return await asyncio.get_running_loop().run_in_executor(executor, function, argument)
+
+
+async def _taken(queue: asyncio.Queue[T], most: int) -> list[T]:
+    """All that is in a queue, at least one."""
+    taken = [await queue.get()]
+    while len(taken) < most and not queue.empty():
+        taken.append(queue.get_nowait())
+    return taken
 
 
 def _delivery_of(event: EventT[bytes], end_offset: int) -> Delivery:

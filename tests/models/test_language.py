@@ -6,9 +6,8 @@ import sys
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
-from models.language import EXPECTED_LANGUAGES, LanguageDetector, load_language_model
+from models.language import EXPECTED_LANGUAGES, LanguageDetector
 
 DETECTOR = LanguageDetector()  # loads nothing before the first question
 
@@ -109,13 +108,3 @@ def test_any_text_gets_a_code(text: str, hint: str | None) -> None:
 def test_long_texts_cost_what_their_beginning_costs() -> None:
     beginning = "Une phrase tout à fait ordinaire, et puis une autre. " * 10
     assert DETECTOR.detect(beginning + "x" * 1_000_000) == DETECTOR.detect(beginning) == "fr"
-
-
-def test_shares_are_those_of_the_library() -> None:
-    library = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
-    shares = load_language_model()
-    texts = ["C'est un rachat déguisé", "No, it is not.", "NEIN!", "Ово је српски текст.", "ok", "\ud800", ""]
-    for text in texts:
-        ranked = dict(library.rank(text))
-        found = dict(zip(shares.labels, shares.of(text).tolist(), strict=True))
-        assert found == pytest.approx(ranked, abs=1e-5)

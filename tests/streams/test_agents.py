@@ -246,7 +246,9 @@ def test_a_record_says_whether_its_partition_holds_more(settings: Settings) -> N
             Delivery(value, None, "comments", partition, offset, 0, end)
             for offset, (value, partition) in enumerate(zip(values, partitions, strict=True))
         ]
-        records = [output for output in stage.judge(deliveries).outputs if output.topic is Topic.CLAIMS]
+        records = [
+            output for output in stage.judge(stage.read(deliveries)).outputs if output.topic is Topic.CLAIMS
+        ]
         return [decode_claims(record.value).more_to_come for record in records]
 
     assert judged(3) == [True, False, False]  # what follows was refused

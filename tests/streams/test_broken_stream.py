@@ -152,9 +152,9 @@ def test_a_stage_stops_before_anything_of_the_batch_is_sent() -> None:
             for offset in range(start, start + 250)
         ]
 
-    judgement = stage.judge(batch(0))
+    judgement = stage.judge(stage.read(batch(0)))
     assert len(judgement.rejected) == 250
     stage.delivered(judgement)
     assert registry.get_sample_value("narrawatch_comments_malformed_ratio") == 1
     with pytest.raises(BrokenStreamError, match=r"stopped at comments\[0\]@299"):
-        stage.judge(batch(250))
+        stage.read(batch(250))
