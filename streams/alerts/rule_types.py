@@ -66,8 +66,8 @@ def figure(
 
     metric: of the table, not a recorded one, which may not be there yet when the alert is; labels: of the
     alert, by which it is found; and_where: further matchers; form: of a Go printf; summed_over: a label whose
-    values are parts of the figure; noun: what is counted, which gets an s unless it is one. Of several workers
-    the largest counts.
+    values are parts of the figure; noun: what is counted, which gets an s unless it is one. Of several
+    workers the largest counts.
     """
     matchers = ",".join([f"{label}=%q" for label in labels] + ([and_where] if and_where else []))
     values = " ".join(f"$labels.{label}" for label in labels)
