@@ -16,6 +16,7 @@ from streams.metric_specs import (
     COMMENTS_REJECTED,
     CONSUMER_LAG,
     EMBED,
+    INGEST_LAST_POLL,
     NARRATIVE,
     NARRATIVE_EMERGED,
     NARRATIVE_OBSERVED,
@@ -23,6 +24,7 @@ from streams.metric_specs import (
     SOURCE_LAST_COMMENT,
     WATCH_OBSERVED,
     WATCH_SURPRISE,
+    WEB_LAG,
 )
 
 __all__ = ["MANAGED", "RULE_PREFIX", "WatchLimits", "alert_rules"]
@@ -35,6 +37,7 @@ _WINDOW_SECONDS: Final = 600  # how far back Grafana looks for the last value
 _INTERVAL_MS: Final = 1_000
 _MAX_POINTS: Final = 43_200
 _LASTING_SECONDS: Final = 600
+_SCRAPES_SECONDS: Final = 120
 
 NoData = Literal["OK", "NoData"]
 
@@ -229,6 +232,26 @@ def _operation(limits: Thresholds) -> list[_Rule]:
             limit=limits.source_silent_seconds,
             summary="No comment from {{ $labels.source }} for {{ $values.A.Value | humanizeDuration }}",
             description="See whether the site is up, and whether its collector still runs.",
+            for_seconds=_LASTING_SECONDS,
+            **common,
+        ),
+        _Rule(
+            name="failing",
+            title="SourceFailing",
+            expression=f"time() - {max_by('desk, source', select(INGEST_LAST_POLL))}",
+            limit=limits.source_failing_seconds,
+            summary="{{ $labels.source }} was not read for {{ $values.A.Value | humanizeDuration }}",
+            description="Every attempt to read this live source has failed since; the other sources go on.",
+            for_seconds=_SCRAPES_SECONDS,
+            **common,
+        ),
+        _Rule(
+            name="page",
+            title="PageBehind",
+            expression=sum_by("instance", select(WEB_LAG)),
+            limit=limits.lag_records,
+            summary='The page at {{ $labels.instance }} is {{ printf "%.0f" $values.A.Value }} records late',
+            description="What it shows is not up to date: see its log, its disk, and the broker.",
             for_seconds=_LASTING_SECONDS,
             **common,
         ),

@@ -15,6 +15,7 @@ from grafana_foundation_sdk.models import prometheus as prometheus_models
 
 __all__ = [
     "AGO",
+    "BYTES",
     "DATASOURCE",
     "NUMBER",
     "PER_SECOND",
@@ -36,6 +37,7 @@ __all__ = [
 NUMBER: Final = "short"
 PER_SECOND: Final = "cps"
 SECONDS: Final = "s"
+BYTES: Final = "bytes"
 SHARE: Final = "percentunit"
 SURPRISE: Final = "suffix: decades"
 AGO: Final = "dateTimeFromNow"  # takes milliseconds

@@ -4,6 +4,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from dashboards import pipeline_queries as ask
 from dashboards.board import Options, new_board
+from dashboards.ingest_row import ingest_row
 from dashboards.layout import Line, Row, place
 from dashboards.lifecycle import marks_of_all
 from dashboards.links import NARRATIVES_UID, PIPELINE_UID, WATCHES_UID, board_link
@@ -23,12 +24,13 @@ from dashboards.look import (
 from dashboards.tables import Column, table_panel
 from dashboards.thresholds import Thresholds
 from dashboards.variables import datasource, desks
+from dashboards.web_row import web_row
 
 __all__ = ["pipeline_board"]
 
 
 def pipeline_board(options: Options) -> Dashboard:
-    """The health of the workers."""
+    """The health of workers, live sources, the page and notifications."""
     board = (
         new_board(PIPELINE_UID, "Pipeline", "Whether comments get through, and how fast.", hours=6)
         .variables([datasource(options.datasource_uid), desks()])
@@ -37,7 +39,8 @@ def pipeline_board(options: Options) -> Dashboard:
     )
     limits = options.thresholds
     health = [_now(limits), _traffic(limits), _speed(limits), _trouble()]
-    return place(board, [*health, _sources(limits), _notifications(), _builds()]).build()
+    around = [_sources(limits), ingest_row(limits), web_row(limits), _notifications(), _builds()]
+    return place(board, [*health, *around]).build()
 
 
 def _now(limits: Thresholds) -> Row:

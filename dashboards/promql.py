@@ -50,14 +50,17 @@ def increase(spec: MetricSpec, window: str, **matchers: str) -> str:
     return f"increase({_counter(spec, matchers)}[{window}])"
 
 
-def bucket_rate(spec: MetricSpec, window: str = RATE_WINDOW) -> str:
-    """Observations a second of a histogram, by upper bound and in all workers."""
-    return f"sum by (le) (rate({_part(spec, '_bucket')}[{window}]))"
+def bucket_rate(spec: MetricSpec, window: str = RATE_WINDOW, by: str = "") -> str:
+    """Observations a second of a histogram, by upper bound and in all processes. by: a further label."""
+    if by and by not in spec.labels:
+        raise ValueError(f"{spec.name} has no label {by}; it has {', '.join(spec.labels)}")
+    labels = f"{by}, le" if by else "le"
+    return f"sum by ({labels}) (rate({_part(spec, '_bucket')}[{window}]))"
 
 
-def quantile(share: float, spec: MetricSpec, window: str = RATE_WINDOW) -> str:
-    """The value that this share (0 to 1) of a histogram's observations stays below, over all workers."""
-    return f"histogram_quantile({share}, {bucket_rate(spec, window)})"
+def quantile(share: float, spec: MetricSpec, window: str = RATE_WINDOW, by: str = "") -> str:
+    """The value that this share (0 to 1) of a histogram's observations stays below, over all processes."""
+    return f"histogram_quantile({share}, {bucket_rate(spec, window, by)})"
 
 
 def mean(spec: MetricSpec, window: str = RATE_WINDOW) -> str:

@@ -19,4 +19,5 @@ class Thresholds(NamedTuple):
     embed_seconds: float = 10.0  # 95 of 100 batches take less
     delay_seconds: float = 300.0  # from a comment's arrival to the metrics, 95 of 100
     source_silent_seconds: int = 21_600
+    source_failing_seconds: int = 1_800
     for_seconds: int = 60  # how long something must hold before people are told of a narrative

@@ -22,6 +22,8 @@ from models.ordinary import ordinary_lines, ordinary_texts
 __all__ = ["Background", "background_of", "ordinary_texts"]
 
 _PROBES = 4
+_DIRECTIONS = 4  # from 3 to 8 watches find alike, with none or with 32 less (tests.bench.watches)
+_NO_LENGTH = 1e-9
 SENTENCES_PER_LANGUAGE = 64  # enough for a mean: more moves it by less than a claim does
 
 
@@ -31,11 +33,14 @@ _logger = logging.getLogger(__name__)
 class Background(msgspec.Struct, frozen=True):
     """Texts whose terms are ordinary, the mean vector (d,) of each language, and the judge of such vectors,
     if there is one.
+
+    directions: (k, d), orthonormal; those in which ordinary texts, less their means, differ most.
     """
 
     texts: Sequence[str] = ()
     means: Mapping[str, NDArray[np.float32]] = {}
     judge: Judge | None = None
+    directions: NDArray[np.float32] = np.zeros((0, 0), dtype=np.float32)
 
 
 def background_of(embedder: Embedder | None, *, cache_dir: Path | None = None) -> Background:
@@ -53,8 +58,25 @@ def background_of(embedder: Embedder | None, *, cache_dir: Path | None = None) -
             texts.append(line.text)
     rows = _embedded(embedder, [text for texts in chosen.values() for text in texts], cache_dir)
     ends = np.cumsum([len(texts) for texts in chosen.values()])[:-1]
-    means = [part.mean(axis=0, dtype=np.float64).astype(np.float32) for part in np.split(rows, ends)]
-    return Background(ordinary_texts(), dict(zip(chosen, means, strict=True)), judge_of(embedder.name))
+    parts = np.split(rows, ends)
+    means = [part.mean(axis=0, dtype=np.float64).astype(np.float32) for part in parts]
+    return Background(
+        ordinary_texts(),
+        dict(zip(chosen, means, strict=True)),
+        judge_of(embedder.name),
+        _directions(np.concatenate([part - mean for part, mean in zip(parts, means, strict=True)])),
+    )
+
+
+def _directions(centred: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Of n vectors (n, d) without their means: the first right singular vectors, (k, d).
+
+    In these, texts differ that have nothing to do with one another: by tone and form, and not by what they
+    claim (Mu & Viswanath 2018, "All-but-the-Top").
+    """
+    lengths = np.linalg.norm(centred.astype(np.float64), axis=1, keepdims=True)
+    _, _, found = np.linalg.svd(centred / np.maximum(lengths, _NO_LENGTH), full_matrices=False)
+    return np.asarray(found[:_DIRECTIONS], dtype=np.float32)
 
 
 def _embedded(embedder: Embedder, texts: list[str], cache_dir: Path | None) -> NDArray[np.float32]:

@@ -207,9 +207,12 @@ class LexicalView:
         return rows
 
     def salience(self, slots: NDArray[np.int32]) -> NDArray[np.float64]:
-        """What the terms of these slots weigh today, as in `rows` before it makes them of unit length."""
-        once = self.frequencies[slots] <= 1
-        return np.where(once, UNREPEATED_WEIGHT, 1.0) * self._idf(slots)
+        """What terms that somebody has used besides the stream weigh today, by their slots.
+
+        As in `rows`, before it makes them of unit length; but in the stream once is enough.
+        """
+        unused = self.frequencies[slots] < 1
+        return np.where(unused, UNREPEATED_WEIGHT, 1.0) * self._idf(slots)
 
     def _idf(self, slots: NDArray[np.int32]) -> NDArray[np.float64]:
         seen = self.frequencies[slots] + self._ordinary[slots]

@@ -99,6 +99,7 @@ class Representation:
         self.dense = dense
         self.dimensions = dense + LEXICAL_DIMENSIONS + 2
         self.means = LanguageMeans(dense, ordinary.means)
+        self.common = ordinary.directions.astype(np.float64)  # that ordinary texts differ by, (k, dense)
         self.lexical = LexicalView(ordinary.texts)
         # What claims of a language share lexically, (lexical,). Any two texts of one language share letters,
         # those of two languages do not: without this, claims would be told apart by language.

@@ -58,6 +58,7 @@ def _environment(settings: Settings, scratch: Path) -> dict[str, str]:
         "NARRAWATCH_CACHE_DIR": str(settings.cache_dir),
         "NARRAWATCH_DATA_DIR": str(scratch),
         "NARRAWATCH_METRICS_PORT": "0",
+        "NARRAWATCH_WEB_METRICS_PORT": "0",
         "NARRAWATCH_LOG_LEVEL": "warning",
     }
 

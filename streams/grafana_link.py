@@ -32,6 +32,7 @@ def options_of(settings: Settings) -> Options:
             embed_seconds=settings.alert_embed_seconds,
             delay_seconds=settings.alert_delay_seconds,
             source_silent_seconds=settings.alert_source_silent_seconds,
+            source_failing_seconds=settings.alert_source_failing_seconds,
             for_seconds=settings.alert_for_seconds,
         ),
         settings.grafana_datasource_uid,

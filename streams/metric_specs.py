@@ -7,7 +7,15 @@ it begins with `narrawatch_` and ends with its unit, with `_total` for a counter
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
-__all__ = ["INGEST_METRICS", "LABEL_BOUNDS", "METRICS", "NOTIFY_METRICS", "MetricSpec"]
+__all__ = [
+    "ALL_METRICS",
+    "INGEST_METRICS",
+    "LABEL_BOUNDS",
+    "METRICS",
+    "NOTIFY_METRICS",
+    "WEB_METRICS",
+    "MetricSpec",
+]
 
 Kind = Literal["counter", "gauge", "histogram", "info"]
 
@@ -36,6 +44,7 @@ LABEL_BOUNDS: Mapping[str, str] = {
     "outcome": "a fixed set, RefinementOutcome",
     "partition": "partitions assigned to this worker; series of others are removed",
     "reason": "a fixed set, RejectReason or FailureReason",
+    "route": "the templates of the page's addresses, a fixed set, and '_none'",
     "receiver": "the receivers of the settings, at most 50",
     "source": "the first 50 sources of each desk, all others as '_other'; of ingest those of the settings",
     "stance": "supports, rebuts, unjudged",
@@ -51,6 +60,8 @@ LABEL_BOUNDS: Mapping[str, str] = {
 # From one text on a warm model to a full batch on a slow machine.
 _EMBED_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _BATCH_TEXTS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048)
+# From a page out of memory to a search that is broken off.
+_ANSWER_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 # Two minutes are what claims wait to be put in order of time by default: fine steps below and above.
 _DELAY_SECONDS = (
     0.1,
@@ -344,11 +355,25 @@ NOTIFICATION = MetricSpec(
 # What `narrawatch notify` shows, a process of its own.
 NOTIFY_METRICS: tuple[MetricSpec, ...] = (NOTIFICATIONS, NOTIFICATION)
 
+INGEST_SOURCE = MetricSpec(
+    "narrawatch_ingest_source_info",
+    "info",
+    "info",
+    "Which kind a live source is of; join by desk and source. Always 1.",
+    ("desk", "source", "kind"),
+)
 INGEST_COMMENTS = MetricSpec(
     "narrawatch_ingest_comments_total",
     "counter",
     "comments",
     "Comments of a live source that the broker has acknowledged, edits and deletions among them.",
+    ("desk", "source"),
+)
+INGEST_NEWEST = MetricSpec(
+    "narrawatch_ingest_newest_comment_timestamp_seconds",
+    "gauge",
+    "seconds",
+    "The date of the newest comment of a live source that was delivered, in seconds since 1970.",
     ("desk", "source"),
 )
 INGEST_LAST_POLL = MetricSpec(
@@ -381,9 +406,73 @@ INGEST_WAITING = MetricSpec(
 )
 # What `narrawatch ingest` shows when it reads live sources, a process of its own.
 INGEST_METRICS: tuple[MetricSpec, ...] = (
+    INGEST_SOURCE,
     INGEST_COMMENTS,
+    INGEST_NEWEST,
     INGEST_LAST_POLL,
     INGEST_FAILURES,
     INGEST_REQUESTS,
     INGEST_WAITING,
 )
+
+WEB_REQUESTS = MetricSpec(
+    "narrawatch_web_requests_total",
+    "counter",
+    "requests",
+    "Requests that the page has answered, by the template of their address and the class of status.",
+    ("route", "status"),
+)
+WEB_REQUEST = MetricSpec(
+    "narrawatch_web_request_seconds",
+    "histogram",
+    "seconds",
+    "Time from a request until its answer begins.",
+    ("route",),
+    buckets=_ANSWER_SECONDS,
+)
+WEB_STREAMS = MetricSpec(
+    "narrawatch_web_streams", "gauge", "streams", "Pages that are open and told of what is new."
+)
+WEB_RECORDS = MetricSpec(
+    "narrawatch_web_records_total", "counter", "records", "Records that the page has read.", ("topic",)
+)
+WEB_REFUSED = MetricSpec(
+    "narrawatch_web_records_refused_total",
+    "counter",
+    "records",
+    "Records that the page could not read, and passed over.",
+    ("topic",),
+)
+WEB_LAG = MetricSpec(
+    "narrawatch_web_lag_records",
+    "gauge",
+    "records",
+    "Records that are there and that the page has not read yet.",
+    ("topic",),
+)
+WEB_READY = MetricSpec(
+    "narrawatch_web_ready",
+    "gauge",
+    "ready",
+    "Whether what the page shows is up to date: 1 or 0, as its page /ready says.",
+)
+WEB_STORE = MetricSpec("narrawatch_web_store_bytes", "gauge", "bytes", "What the page keeps, on the disk.")
+WEB_NARRATIVES = MetricSpec(
+    "narrawatch_web_narratives", "gauge", "narratives", "Narratives that the page keeps."
+)
+WEB_MENTIONS = MetricSpec("narrawatch_web_mentions", "gauge", "mentions", "Mentions that the page keeps.")
+# What `narrawatch web` shows when it reads the topics, a process of its own.
+WEB_METRICS: tuple[MetricSpec, ...] = (
+    WEB_REQUESTS,
+    WEB_REQUEST,
+    WEB_STREAMS,
+    WEB_RECORDS,
+    WEB_REFUSED,
+    WEB_LAG,
+    WEB_READY,
+    WEB_STORE,
+    WEB_NARRATIVES,
+    WEB_MENTIONS,
+)
+
+ALL_METRICS: tuple[MetricSpec, ...] = (*METRICS, *NOTIFY_METRICS, *INGEST_METRICS, *WEB_METRICS)

@@ -23,6 +23,9 @@ class WebFields(BaseModel):
     web_token: SecretStr | None = Field(
         default=None, description="a secret of at least 16 characters that readers of the page need, or none"
     )
+    web_metrics_port: int = Field(
+        default=9470, ge=0, le=65_535, description="0 to 65535: where the page serves /metrics; 0 a free port"
+    )
     web_history_days: int = Field(
         default=90, ge=1, le=3_650, description="1 to 3650 days of mentions that the page keeps"
     )

@@ -17,9 +17,12 @@ _KEEP_SPIKING_SECONDS = 900
 # A campaign is over when nobody has posted its text for so long.
 _CAMPAIGN_QUIET_SECONDS = 21_600
 
-_MENTIONS = figure("narrawatch_narrative_mentions", _BY, summed_over="stance")
-_AUTHORS = figure("narrawatch_narrative_authors", _BY)
-_THREADS = figure("narrawatch_narrative_threads", _BY)
+# A scrape that fails, or a worker that is replaced, must not make news of what was told already.
+_KEEP_SECONDS = 300
+
+_MENTIONS = figure("narrawatch_narrative_mentions", _BY, summed_over="stance", noun="mention")
+_AUTHORS = figure("narrawatch_narrative_authors", _BY, noun="author")
+_THREADS = figure("narrawatch_narrative_threads", _BY, noun="thread")
 _COPIES = figure("narrawatch_narrative_copies", _BY)
 
 
@@ -37,10 +40,11 @@ def _emerged(settings: Settings, link: str) -> Alert:
         for_seconds=settings.alert_for_seconds,
         severity="info",
         summary="New in {{ $labels.desk }}: {{ $labels.label }}",
-        description=f"{_MENTIONS} mentions by {_AUTHORS} authors in {_THREADS} threads so far; it emerged"
+        description=f"{_MENTIONS} by {_AUTHORS} in {_THREADS} so far; it emerged"
         " {{ $value | humanizeDuration }} ago.",
         link=link,
         dropped=_DROPPED,
+        keep_firing_seconds=_KEEP_SECONDS,
     )
 
 
@@ -60,7 +64,7 @@ def _spiking(settings: Settings, link: str) -> Alert:
         # Of a day nothing can be expected of what is younger than that.
         description=f"{_window('observed', '1h')} mentions in an hour ({_window('expected', '1h', '%.1f')}"
         f" expected), {_window('observed', '24h')} in a day; the surprise is"
-        f' {{{{ $value | printf "%.1f" }}}} decades. {_AUTHORS} authors in {_THREADS} threads so far.',
+        f' {{{{ $value | printf "%.1f" }}}} decades. {_AUTHORS} in {_THREADS} so far.',
         link=link,
         dropped=_DROPPED,
         keep_firing_seconds=_KEEP_SPIKING_SECONDS if settings.alert_for_seconds else 0,
@@ -76,10 +80,10 @@ def _campaign(settings: Settings, link: str) -> Alert:
         for_seconds=settings.alert_for_seconds,
         severity="warning",
         summary="Campaign in {{ $labels.desk }}: {{ $labels.label }}",
-        description=f"{_COPIES} of {_MENTIONS} mentions are copies of one text, by {_AUTHORS} authors in"
-        f" {_THREADS} threads.",
+        description=f"{_COPIES} of {_MENTIONS} are copies of one text, by {_AUTHORS} in {_THREADS}.",
         link=link,
         dropped=_DROPPED,
+        keep_firing_seconds=_KEEP_SECONDS,
     )
 
 

@@ -1,12 +1,13 @@
 """What those who run narrawatch are told: what keeps it from doing its work."""
 
-from streams.alerts.rule_types import Alert
+from streams.alerts.rule_types import Alert, figure
 from streams.settings_fields import Settings
 
 __all__ = ["operation_rules"]
 
 _JOB = 'job="narrawatch"'
 _INGEST_JOB = 'job="narrawatch-ingest"'
+_WEB_JOB = 'job="narrawatch-web"'
 # A restart, with the model to be loaded and the state to be read again, is no outage.
 _RESTART_SECONDS = 300
 _LASTING_SECONDS = 600
@@ -22,6 +23,7 @@ def operation_rules(settings: Settings) -> list[Alert]:
         *_input(settings),
         *_live_sources(settings),
         *_embedding(settings),
+        *_page(settings),
         *_notifications(),
     ]
 
@@ -163,6 +165,35 @@ def _embedding(settings: Settings) -> list[Alert]:
             description="So long it takes for one batch in twenty: the machine is busy with something else,"
             " or too small.",
         )
+    ]
+
+
+def _page(settings: Settings) -> list[Alert]:
+    up = f"up{{{_WEB_JOB}}}"
+    lag = figure("narrawatch_web_lag_records", ("instance",), summed_over="topic")
+    return [
+        Alert(
+            name="PageDown",
+            # One that was stopped for good is no news the day after.
+            expr=f"{up} == 0 and max_over_time({up}[1d]) == 1",
+            for_seconds=_RESTART_SECONDS,
+            severity="critical",
+            summary="The page at {{ $labels.instance }} does not answer",
+            description="Nobody can read there what alerts and dashboards link to. Workers go on without it,"
+            " and nothing is lost.",
+        ),
+        Alert(
+            name="PageBehind",
+            # While the broker is away it knows of no records, and is not ready all the same.
+            expr=f"sum by (instance) (narrawatch_web_lag_records{{{_WEB_JOB}}})"
+            f" > {settings.alert_lag_records}"
+            f" or min by (instance) (narrawatch_web_ready{{{_WEB_JOB}}}) == 0",
+            for_seconds=_LASTING_SECONDS,
+            severity="warning",
+            summary="The page at {{ $labels.instance }} is not up to date",
+            description=f"Records that it has not read, as far as it knows: {lag}."
+            " Its page /ready gives the reasons.",
+        ),
     ]
 
 

@@ -11,7 +11,7 @@ from streams.alerts.operation_rules import operation_rules
 from streams.alerts.recording_rules import recording_rules
 from streams.alerts.rule_types import Alert, Group, Recording
 from streams.alerts.watch_rules import watch_rules
-from streams.metric_specs import INGEST_METRICS, METRICS, NOTIFY_METRICS
+from streams.metric_specs import ALL_METRICS
 from streams.settings_fields import Settings
 
 __all__ = ["alert_names", "rule_documents", "rule_groups"]
@@ -94,7 +94,7 @@ def _check_names(groups: list[Group]) -> None:
 
 
 def _exposed() -> Iterator[str]:
-    for spec in (*METRICS, *NOTIFY_METRICS, *INGEST_METRICS):
+    for spec in ALL_METRICS:
         if spec.kind == "histogram":
             yield from (spec.name + ending for ending in _HISTOGRAM_SERIES)
         else:

@@ -60,16 +60,20 @@ def figure(
     and_where: str = "",
     form: str = "%.0f",
     summed_over: str | None = None,
+    noun: str = "",
 ) -> str:
     """A template that looks a figure up when the alert is written; "?" where there is none.
 
     metric: of the table, not a recorded one, which may not be there yet when the alert is; labels: of the
     alert, by which it is found; and_where: further matchers; form: of a Go printf; summed_over: a label whose
-    values are parts of the figure. Of several workers the largest counts.
+    values are parts of the figure; noun: what is counted, which gets an s unless it is one. Of several
+    workers the largest counts.
     """
     matchers = ",".join([f"{label}=%q" for label in labels] + ([and_where] if and_where else []))
     values = " ".join(f"$labels.{label}" for label in labels)
     series = f"{metric}{{{matchers}}}"
     query = f"max({series})" if summed_over is None else f"sum(max by ({summed_over}) ({series}))"
     shown = f"{{{{ . | first | value | printf `{form}` }}}}"
-    return f"{{{{ with printf `{query}` {values} | query }}}}{shown}{{{{ else }}}}?{{{{ end }}}}"
+    one = f" {noun}{{{{ if ne (. | first | value) 1.0 }}}}s{{{{ end }}}}" if noun else ""
+    none = f"? {noun}s" if noun else "?"
+    return f"{{{{ with printf `{query}` {values} | query }}}}{shown}{one}{{{{ else }}}}{none}{{{{ end }}}}"

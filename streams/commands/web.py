@@ -26,6 +26,12 @@ __all__ = ["web"]
 @kafka_option
 @click.option("--host", "web_host", help="The address to serve on; any but loopback needs web_token.")
 @click.option("--port", "web_port", type=int, help="Where to serve; 0 takes a free port.")
+@click.option(
+    "--metrics-port",
+    "web_metrics_port",
+    type=int,
+    help="Where to serve /metrics while it reads topics; 0 takes a free port.",
+)
 @common_options
 def web(*, folder: Path | None, **options: Any) -> None:
     """Serve the page: narratives as they emerge, their quotes, timelines, watches, and a JSON API.
@@ -37,4 +43,10 @@ def web(*, folder: Path | None, **options: Any) -> None:
     # On demand: --help must not wait for a web server.
     server = importlib.import_module("streams.web.server")
     with end_on_sigterm():
-        server.serve(settings, folder, lambda address: click.echo(f"narrawatch web at {address}"))
+        server.serve(settings, folder, _announce)
+
+
+def _announce(address: str, metrics_address: str | None) -> None:
+    click.echo(f"narrawatch web at {address}")
+    if metrics_address is not None:
+        click.echo(f"metrics at {metrics_address}")

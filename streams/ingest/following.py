@@ -149,12 +149,14 @@ class Follower:
 
     async def _deliver(self, page: Page[Any]) -> None:
         items = [self._outgoing.record(comment) for comment in page.comments]
-        ids = [one.id for one in page.comments if isinstance(one, SourceComment)]
+        comments = [one for one in page.comments if isinstance(one, SourceComment)]
+        ids = [one.id for one in comments]
         if self._recalls and ids:
             await self._insist(lambda: self._outbox.announce(self._key, ids, now_ms=self._now_ms()))
         await self._insist(lambda: self._outbox.deliver(items))
         self.delivered_count += len(items)
-        self._metrics.delivered(len(items))
+        dates = [one.created_at.timestamp() for one in comments if one.created_at is not None]
+        self._metrics.delivered(len(items), dates, now=self._clock().timestamp())
 
     async def _save(self) -> None:
         cursor = msgspec.json.encode(self._cursor)

@@ -1,5 +1,7 @@
 """The metrics of `narrawatch ingest`, bound to a registry. `streams.metric_specs` is the table."""
 
+from collections.abc import Iterable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from streams import metric_specs as specs
@@ -16,15 +18,20 @@ class IngestMetrics:
         def counter(spec: specs.MetricSpec) -> Counter:
             return Counter(spec.name, spec.help, spec.labels, registry=registry)
 
+        def gauge(spec: specs.MetricSpec) -> Gauge:
+            return Gauge(spec.name, spec.help, spec.labels, registry=registry)
+
+        self.info = gauge(specs.INGEST_SOURCE)
         self.comments = counter(specs.INGEST_COMMENTS)
         self.failures = counter(specs.INGEST_FAILURES)
         self.requests = counter(specs.INGEST_REQUESTS)
         self.waiting = counter(specs.INGEST_WAITING)
-        spec = specs.INGEST_LAST_POLL
-        self.last_poll = Gauge(spec.name, spec.help, spec.labels, registry=registry)
+        self.newest = gauge(specs.INGEST_NEWEST)
+        self.last_poll = gauge(specs.INGEST_LAST_POLL)
 
-    def of(self, desk: str, source: str, *, now: float) -> "SourceMetrics":
-        """The series of one source, all of which begin at 0. now: seconds since 1970."""
+    def of(self, desk: str, source: str, *, kind: str, now: float) -> "SourceMetrics":
+        """The series of one source, of which the counters begin at 0. now: seconds since 1970."""
+        self.info.labels(desk=desk, source=source, kind=kind).set(1)
         return SourceMetrics(self, desk, source, now)
 
 
@@ -39,12 +46,18 @@ class SourceMetrics:
             families.failures.labels(**self._labels, reason=reason.value)
         for cause in WaitCause:
             families.waiting.labels(**self._labels, cause=cause.value)
+        self._newest = 0.0
         self._last_poll = families.last_poll.labels(**self._labels)
         self._last_poll.set(now)
 
-    def delivered(self, comments: int) -> None:
-        """The broker has acknowledged so many comments."""
+    def delivered(self, comments: int, dates: Iterable[float] = (), *, now: float) -> None:
+        """The broker has acknowledged so many comments. dates: theirs; now: all in seconds since 1970."""
         self._comments.inc(comments)
+        # A date that lies ahead is wrong or forged, and would be the newest for long.
+        newest = max((date for date in dates if date <= now), default=0.0)
+        if newest > self._newest:
+            self._newest = newest
+            self._families.newest.labels(**self._labels).set(newest)
 
     def polled(self, now: float) -> None:
         """It was read without a failure. now: seconds since 1970."""

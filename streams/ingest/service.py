@@ -123,7 +123,8 @@ async def _follow(
         families = IngestMetrics(registry)
         followers = []
         for one in prepared:
-            metrics = families.of(one.desk, one.order.name, now=clock().timestamp())
+            kind = one.order.connector.kind
+            metrics = families.of(one.desk, one.order.name, kind=kind, now=clock().timestamp())
             http = web.client(metrics, robots=one.order.options.robots)
             source = make_source(one.order, Context(http, clock, settings.ingest_allow_private))
             followers.append(

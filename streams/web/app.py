@@ -22,6 +22,7 @@ from streams.settings_fields import Settings
 from streams.web.api import api_router
 from streams.web.gate import Gate
 from streams.web.live import live_router
+from streams.web.metrics import Measured, WebMetrics
 from streams.web.pages import Pages, page_router
 from streams.web.progress import Progress
 from streams.web.store import Store
@@ -35,6 +36,7 @@ def create_app(
     store: Store,
     settings: Settings,
     progress: Progress,
+    metrics: WebMetrics,
     *,
     is_ending: Callable[[], bool] = lambda: False,
 ) -> ASGIApp:
@@ -51,12 +53,12 @@ def create_app(
     )
     pages = Pages(store, settings, progress, base=base)
     app.include_router(api_router(store, settings, progress))
-    app.include_router(live_router(store, is_ending))
+    app.include_router(live_router(store, metrics, is_ending))
     app.include_router(page_router(pages))
     app.mount("/static", StaticFiles(directory=str(files("streams.web").joinpath("static"))), name="static")
     _add_health(app, progress, in_detail=settings.web_token is None)
     _add_errors(app, pages)
-    return Gate(app, settings)
+    return Measured(Gate(app, settings), metrics)
 
 
 def _add_health(app: FastAPI, progress: Progress, *, in_detail: bool) -> None:

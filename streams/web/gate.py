@@ -97,7 +97,8 @@ class Gate:
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
-        scope = {**scope, "path": self._own_path(scope["path"])}
+        # In place: whoever counts requests around this finds there which route was taken.
+        scope["path"] = self._own_path(scope["path"])
         if scope["method"] == "HEAD":  # the same as GET; the server leaves the body out
             scope["method"] = "GET"
         refusal = self._refusal(scope, Headers(scope=scope))

@@ -14,6 +14,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 from starlette.exceptions import HTTPException
 
+from streams.web.metrics import WebMetrics
 from streams.web.narrative_queries import latest_events
 from streams.web.store import Store
 from streams.web.strangers import visible_text
@@ -69,7 +70,7 @@ class _Updates:
         ]
 
 
-def live_router(store: Store, is_ending: Callable[[], bool]) -> APIRouter:
+def live_router(store: Store, metrics: WebMetrics, is_ending: Callable[[], bool]) -> APIRouter:
     """The stream of updates, for so many pages at a time as a browser or two can open."""
     router = APIRouter()
     open_streams = 0
@@ -78,8 +79,9 @@ def live_router(store: Store, is_ending: Callable[[], bool]) -> APIRouter:
         nonlocal open_streams
         open_streams += 1
         try:
-            async for line in updates.lines():
-                yield line
+            with metrics.streaming():
+                async for line in updates.lines():
+                    yield line
         finally:
             open_streams -= 1
 

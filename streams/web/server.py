@@ -10,12 +10,16 @@ from pathlib import Path
 
 import uvicorn
 from filelock import FileLock, Timeout
+from prometheus_client import CollectorRegistry
+from starlette.types import ASGIApp
 
 from streams.errors import BrokerError
+from streams.metrics_server import MetricsServer, new_registry
 from streams.settings_fields import Settings
 from streams.web.app import create_app
 from streams.web.folder import fill_from_folder
 from streams.web.gate import check_exposure
+from streams.web.metrics import WebMetrics
 from streams.web.progress import Progress
 from streams.web.store import Store
 from streams.web.topic_reader import TopicReader
@@ -28,13 +32,17 @@ _FILE = "narratives.sqlite3"
 _logger = logging.getLogger(__name__)
 
 
-def serve(settings: Settings, folder: Path | None, announce: Callable[[str], None]) -> None:
-    """Serve until SIGINT or SIGTERM. folder: of a replay; None reads the topics.
+def serve(settings: Settings, folder: Path | None, announce: Callable[[str, str | None], None]) -> None:
+    """Serve until SIGINT or SIGTERM. folder: of a replay; None reads the topics, and serves metrics.
 
-    announce: is given the address once the page answers. Raises SettingsError (others could read it without a
-    token), InputError (the folder), BrokerError (the port), OutputError (the cache).
+    announce: is given the address once the page answers, and that of its metrics, if it has any.
+    Raises SettingsError (others could read it without a token), InputError (the folder), BrokerError (a
+    port), OutputError (the cache).
     """
     check_exposure(settings)
+    registry = new_registry()
+    metrics = WebMetrics(registry)
+    metrics_url = None
     with ExitStack() as stack:
         listener = stack.enter_context(_listener(settings))
         store = stack.enter_context(shared_store(settings) if folder is None else _own_store())
@@ -42,13 +50,16 @@ def serve(settings: Settings, folder: Path | None, announce: Callable[[str], Non
             progress = Progress(
                 f"Kafka, {settings.kafka_bootstrap}", broker_seconds=settings.ready_broker_seconds
             )
-            reader = TopicReader(store, settings, progress)
+            metrics.follow(store, lambda: not progress.obstacles())
+            metrics_url = stack.enter_context(_metrics(settings, registry)).url
+            reader = TopicReader(store, settings, progress, metrics)
             reader.start()
             stack.callback(reader.close)
         else:
             progress = Progress(str(folder))
             fill_from_folder(store, folder)
-        server = _Server(store, settings, progress, lambda: announce(_address(settings, listener)))
+        app = create_app(store, settings, progress, metrics, is_ending=lambda: server.should_exit)
+        server = _Server(app, lambda: announce(_address(settings, listener), metrics_url))
         try:
             server.run(sockets=[listener])
         except (KeyboardInterrupt, SystemExit):  # uvicorn hands the signal on once it has ended
@@ -59,10 +70,7 @@ def serve(settings: Settings, folder: Path | None, announce: Callable[[str], Non
 class _Server(uvicorn.Server):
     """uvicorn, which tells streams of updates to end before it waits for them."""
 
-    def __init__(
-        self, store: Store, settings: Settings, progress: Progress, started: Callable[[], None]
-    ) -> None:
-        app = create_app(store, settings, progress, is_ending=lambda: self.should_exit)
+    def __init__(self, app: ASGIApp, started: Callable[[], None]) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -83,6 +91,15 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             self._announce()
+
+
+def _metrics(settings: Settings, registry: CollectorRegistry) -> MetricsServer:
+    return MetricsServer(
+        registry,
+        host=settings.metrics_host,
+        port=settings.web_metrics_port,
+        setting="web_metrics_port",
+    )
 
 
 @contextmanager

@@ -11,10 +11,13 @@ from importlib.resources import files
 from pathlib import Path
 from queue import Empty, Full, LifoQueue
 from threading import Lock
+from typing import Literal
 
 from streams.errors import OutputError
 
-__all__ = ["Store"]
+__all__ = ["Counted", "Store"]
+
+Counted = Literal["narratives", "mentions"]
 
 _VERSION = 1  # of the schema; a file of another one is made anew
 _IDLE_READERS = 8
@@ -86,6 +89,17 @@ class Store:
                 self._readers.put_nowait(connection)
             except Full:
                 connection.close()
+
+    def size_bytes(self) -> int:
+        """What the file takes, with what is not yet in its place."""
+        paths = (self.path.with_name(self.path.name + suffix) for suffix in ("", "-wal"))
+        return sum(path.stat().st_size for path in paths if path.exists())
+
+    def count(self, table: Counted) -> int:
+        """Rows of a table."""
+        with self.reading() as connection:
+            query = f"SELECT count(*) FROM {table}"  # noqa: S608 - one of these names
+            return int(connection.execute(query).fetchone()[0])
 
     def clear(self) -> None:
         """Forget everything."""

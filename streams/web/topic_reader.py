@@ -7,6 +7,7 @@ gone, or of other topics, begins anew.
 
 import logging
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from threading import Event, Thread
 from typing import Final
@@ -23,6 +24,7 @@ from streams.topics import Topic, topic_name
 from streams.watch_topic import StoredWatches
 from streams.web.intake import Bounds, take_event, take_match, take_mention, take_narrative, take_watch, trim
 from streams.web.lines import decode_event, decode_match, decode_mention
+from streams.web.metrics import WebMetrics
 from streams.web.progress import Progress
 from streams.web.store import Store
 
@@ -42,11 +44,13 @@ _logger = logging.getLogger(__name__)
 class TopicReader(Thread):
     """Reads from `start` until `close`. A broker that is away is waited for."""
 
-    def __init__(self, store: Store, settings: Settings, progress: Progress) -> None:
+    def __init__(self, store: Store, settings: Settings, progress: Progress, metrics: WebMetrics) -> None:
         super().__init__(name="web-topic-reader", daemon=True)
         self._store = store
         self._settings = settings
         self._progress = progress
+        self._metrics = metrics
+        metrics.reads(_TAKERS)
         self._bounds = Bounds(days=settings.web_history_days, mentions=settings.web_max_mentions)
         self._ending = Event()
         self._untrimmed = 0
@@ -87,7 +91,7 @@ class TopicReader(Thread):
                 if records:
                     self._take(names, records)
                 if polls % _MEASURE_POLLS == 0 or records:
-                    self._progress.answered(_unread(consumer))
+                    self._tell_unread(names, consumer)
                 polls += 1
 
     def _is_foreign(self, names: Iterable[str]) -> bool:
@@ -138,7 +142,7 @@ class TopicReader(Thread):
                 try:
                     _TAKERS[names[record.topic]](connection, record)
                 except RejectedComment as rejection:
-                    self._pass_over(record, rejection)
+                    self._pass_over(names[record.topic], record, rejection)
             connection.executemany(
                 "INSERT OR REPLACE INTO places (topic, partition, next_offset) VALUES (?, ?, ?)",
                 [(record.topic, record.partition, record.offset + 1) for record in records],
@@ -147,8 +151,16 @@ class TopicReader(Thread):
             if self._untrimmed >= _TRIM_RECORDS:
                 trim(connection, self._bounds)
                 self._untrimmed = 0
+        for name, count in Counter(record.topic for record in records).items():
+            self._metrics.read(names[name], count)
 
-    def _pass_over(self, record: ConsumerRecord, rejection: RejectedComment) -> None:
+    def _tell_unread(self, names: Mapping[str, Topic], consumer: KafkaConsumer) -> None:
+        unread = _unread(consumer)
+        self._progress.answered(sum(unread.values()))
+        self._metrics.unread({topic: unread.get(name, 0) for name, topic in names.items()})
+
+    def _pass_over(self, topic: Topic, record: ConsumerRecord, rejection: RejectedComment) -> None:
+        self._metrics.refused(topic)
         if self._progress.refused() <= _LOGGED_REFUSALS:
             place = f"{record.topic}[{record.partition}]@{record.offset}"
             _logger.warning("%s is passed over: %s", place, rejection.detail)
@@ -188,7 +200,11 @@ _TAKERS: Final[Mapping[Topic, Callable[[sqlite3.Connection, ConsumerRecord], Non
 }
 
 
-def _unread(consumer: KafkaConsumer) -> int:
+def _unread(consumer: KafkaConsumer) -> Counter[str]:
+    """Records by the name of their topic."""
     places = consumer.assignment()
     ends = consumer.end_offsets(places)
-    return sum(max(0, ends[place] - consumer.position(place)) for place in places)
+    unread = Counter[str]()
+    for place in places:
+        unread[place.topic] += max(0, ends[place] - consumer.position(place))
+    return unread

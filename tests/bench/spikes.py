@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import gammaincinv
 
 from models.spike_parameters import SpikeParameters
 from tests.bench.spike_methods import RULES, rule_alarms, scorer_alarms
@@ -34,7 +35,7 @@ _CALM_DAYS, _NEWBORN_DAYS, _CHANGE_DAYS = 28, 7, 2
 _SERIES = {0.02: 40, 0.05: 30, 0.2: 15, 0.5: 10, 1.0: 8, 2.0: 6, 5.0: 4, 10.0: 3, 20.0: 2}
 _LEAST_SERIES = {
     "calm": 1,
-    "newborn": 8,
+    "newborn": 24,
     "burst": 8,
     "doubling": 20,
 }  # a change is over soon, and costs little
@@ -76,16 +77,19 @@ class Bench:
         self._seed, self._size, self._tell = seed, size, tell
 
     def false_alarms(self, kind: str, days: int) -> None:
-        """Alarms of series in which there is nothing to find, for each 100 series-days."""
+        """Alarms of series in which there is nothing to find, for each 100 series-days.
+
+        Of ours with the interval in which the rate lies with 95 %: few alarms say little.
+        """
         self._head(f"False alarms in 100 series-days: {kind} series", "series-days")
         for gamma in (False, True):
             for rate in RATES:
                 desks = self._desks(rate, gamma, kind, days)
                 total = sum(desk.series_days for desk in desks)
-                cells = [
-                    f"{_HUNDRED * sum(_late(desk, method) for desk in desks) / total:.2f}"
-                    for method in METHODS
-                ]
+                counts = [sum(_late(desk, method) for desk in desks) for method in METHODS]
+                cells = [f"{_HUNDRED * count / total:.2f}" for count in counts]
+                least, most = interval(counts[0], total / _HUNDRED)
+                cells[0] += f" ({least:.2f} to {most:.2f})"
                 self._row(_name(rate, gamma), f"{total:,.0f}", *cells)
 
     def changes(self, kind: str, rates: Sequence[float]) -> None:
@@ -133,6 +137,16 @@ class Bench:
 
     def _row(self, *cells: str) -> None:
         self._tell(f"| {' | '.join(cells)} |")
+
+
+def interval(count: int, exposure: float, chance: float = 0.95) -> tuple[float, float]:
+    """Between which rates a rate lies with this chance when so many were counted (Garwood 1936, exact).
+
+    exposure: in units of the rate.
+    """
+    outside = (1.0 - chance) / 2.0
+    lower = float(gammaincinv(count, outside)) if count else 0.0
+    return lower / exposure, float(gammaincinv(count + 1, 1.0 - outside)) / exposure
 
 
 def alarms(desk: Desk, method: str) -> Alarms:

@@ -162,6 +162,6 @@ async def test_it_knows_what_is_not_its_own(stage: Stage) -> None:
 
 def test_its_requests_are_counted() -> None:
     registry = CollectorRegistry()
-    IngestMetrics(registry).of("desk", "site", now=0).answered(404)
+    IngestMetrics(registry).of("desk", "site", kind="wordpress", now=0).answered(404)
     labels = {"desk": "desk", "source": "site", "status": "4xx"}
     assert registry.get_sample_value("narrawatch_ingest_requests_total", labels) == 1

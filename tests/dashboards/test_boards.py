@@ -19,7 +19,7 @@ from dashboards.layout import Line, Row, place
 from dashboards.look import Query, lines_panel
 from dashboards.steps import covers
 from dashboards.thresholds import Thresholds
-from streams.metric_specs import COMMENTS, EMBED, INGEST_METRICS, METRICS, NOTIFY_METRICS, QUEUE
+from streams.metric_specs import ALL_METRICS, COMMENTS, EMBED, QUEUE
 from tests.dashboards.interpolation import Question, questions, variables
 
 MODELS = all_models()
@@ -28,7 +28,7 @@ PANELS = [(name, panel) for name, model in MODELS.items() for panel in model["pa
 SHOWING = [(name, panel) for name, panel in PANELS if panel["type"] != "row"]
 SERIES = {
     spec.name + suffix: spec
-    for spec in (*METRICS, *NOTIFY_METRICS, *INGEST_METRICS)
+    for spec in ALL_METRICS
     for suffix in (("_bucket", "_sum", "_count") if spec.kind == "histogram" else ("",))
 }
 SCRAPED = {"instance", "job", "le"}
@@ -193,6 +193,8 @@ def test_a_label_or_a_kind_that_is_not_declared_is_refused() -> None:
         promql.rate(QUEUE)
     with pytest.raises(ValueError, match=r"narrawatch_comments_total is a counter, not a histogram"):
         promql.quantile(0.5, COMMENTS)
+    with pytest.raises(ValueError, match=r"narrawatch_embed_seconds has no label desk"):
+        promql.quantile(0.5, EMBED, by="desk")
     assert "narrawatch_embed_seconds_bucket" in promql.quantile(0.5, EMBED)
 
 

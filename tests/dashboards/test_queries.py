@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from dashboards.catalogue import all_models
+from tests.dashboards.around import BUSY, CLOSED
 from tests.dashboards.interpolation import CHOICES, Question, filled, questions, variables
 from tests.dashboards.world import CHOSEN, DESK, END, LABEL, START, WATCH
 from tests.prometheus import Prometheus
@@ -113,6 +114,9 @@ def test_the_columns_of_a_table_have_labels_that_merge(prometheus: Prometheus) -
         ("pipeline", "Broken stream:A", 0),
         ("pipeline", "Workers that are ready:A", 1),
         ("pipeline", "Workers that are not:A", 0),
+        ("pipeline", "Pages that are up to date:A", 1),
+        ("pipeline", "Records behind:A", 3),
+        ("pipeline", "Mentions kept:A", 40_000),
     ],
 )
 def test_figures_are_those_of_the_world(prometheus: Prometheus, board: str, place: str, value: float) -> None:
@@ -160,3 +164,37 @@ def test_silence_is_counted_from_the_last_comment(prometheus: Prometheus) -> Non
     silent = {one["metric"]["source"]: float(one["value"][1]) for one in series}
     assert silent["quiet.example"] == END - START
     assert silent["hackernews"] == 0
+
+
+def test_comments_are_told_apart_by_the_kind_of_their_source(prometheus: Prometheus) -> None:
+    series = ask(prometheus, by_place("pipeline", "Comments by kind of source:A"), "chosen")
+    rates = {one["metric"]["kind"]: numbers([one])[-1] for one in series}
+    assert rates.keys() == {"hackernews", "wordpress", "feed"}
+    assert rates["wordpress"] > 0
+    assert rates["feed"] == 0
+
+
+def test_a_source_that_is_closed_stands_out(prometheus: Prometheus) -> None:
+    found = {}
+    for place in ("Age of the newest comment:A", "Not read for:A"):
+        series = ask(prometheus, by_place("pipeline", place), "chosen")
+        found[place] = {one["metric"]["source"]: float(one["value"][1]) for one in series}
+    assert [one[CLOSED] for one in found.values()] == [END - START + 3_600, END - START]
+    assert [one[BUSY] for one in found.values()] == [60, 0]
+    (robots,) = ask(prometheus, by_place("pipeline", "Refused by robots.txt:A"), "chosen")
+    assert numbers([robots])[-1] == pytest.approx(30, rel=0.05)
+    worst = ask(prometheus, by_place("pipeline", "Failures by source:A"), "chosen")
+    assert {(one["metric"]["source"], one["metric"]["reason"]) for one in worst} == {
+        (CLOSED, "robots"),
+        (BUSY, "busy"),
+    }
+
+
+def test_a_page_that_is_behind_shows(prometheus: Prometheus) -> None:
+    (behind,) = ask(prometheus, by_place("pipeline", "Records behind:A"), "chosen")
+    (ready,) = ask(prometheus, by_place("pipeline", "Pages that are up to date:A"), "chosen")
+    assert set(numbers([behind])) == {3, 12_000}
+    assert set(numbers([ready])) == {0, 1}
+    slow = ask(prometheus, by_place("pipeline", "Slowest addresses, p95:A"), "chosen")
+    times = {one["metric"]["route"]: float(one["value"][1]) for one in slow}
+    assert times["/narratives/{narrative_id}"] > times["/"] > times["_none"]

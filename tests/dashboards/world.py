@@ -10,6 +10,7 @@ from streams.errors import RefinementOutcome, RejectReason
 from streams.metrics import Metrics
 from streams.narrative_series import NarrativeSeries, NarrativeStats, WatchSeries
 from streams.notify.metrics import Fate, NotifyMetrics
+from tests.dashboards.around import LivePage, LiveSources
 from tests.prometheus import History
 
 __all__ = ["CHOSEN", "DESK", "END", "HOURS", "LABEL", "START", "WATCH", "lived"]
@@ -38,6 +39,7 @@ def lived() -> History:
     metrics.model("intfloat/multilingual-e5-small", "packaged")
     metrics.follow_readiness(lambda: True)
     told = NotifyMetrics(registry, ["desk-chat"])
+    ingest, page = LiveSources(registry, DESK, START), LivePage(registry)
     narratives, watches = NarrativeSeries(metrics, top=50), WatchSeries(metrics)
     history = History()
     for minute in range(0, HOURS * 60 + 1, _STEP_MINUTES):
@@ -47,6 +49,8 @@ def lived() -> History:
             _narratives(metrics, narratives, desk, now, minute)
             watches.read(desk, {WATCH: _reading(minute), "data centres": _reading(minute // 2)})
         _machinery(metrics, minute)
+        ingest.live(now, minute)
+        page.live(minute)
         if minute % 20 == 0:
             told.done("desk-chat", Fate.DELIVERED)
             told.took("desk-chat", 0.4)

@@ -95,6 +95,8 @@ def test_addresses_are_those_that_settings_have_by_default() -> None:
     }
     assert targets["narrawatch"] == [f"{settings.metrics_host}:{settings.metrics_port}"]
     assert targets["narrawatch-notify"] == [f"{settings.metrics_host}:{settings.notify_metrics_port}"]
+    assert targets["narrawatch-ingest"] == [f"{settings.metrics_host}:{settings.ingest_metrics_port}"]
+    assert targets["narrawatch-web"] == [f"{settings.metrics_host}:{settings.web_metrics_port}"]
     bridge = f"http://{settings.notify_listen_host}:{settings.notify_listen_port}{PATH}"
     webhooks = [
         webhook["url"]

@@ -21,6 +21,13 @@ SERVICES: dict[str, dict[str, Any]] = DOCUMENT["services"]
 OURS = [name for name, service in SERVICES.items() if "build" in service]
 SECRETS = {"NARRAWATCH_AUTHOR_KEY", "NARRAWATCH_WEB_TOKEN", "NARRAWATCH_NOTIFY_LISTEN_TOKEN"}
 SECRETS |= {"GRAFANA_ADMIN_PASSWORD"}
+# Which setting says where the metrics of a job are.
+SETTINGS = {
+    "narrawatch": "metrics_port",
+    "narrawatch-notify": "notify_metrics_port",
+    "narrawatch-ingest": "ingest_metrics_port",
+    "narrawatch-web": "web_metrics_port",
+}
 
 
 def example() -> dict[str, str]:
@@ -140,7 +147,13 @@ def test_prometheus_takes_its_configuration(tmp_path: Path) -> None:
     beside = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text(encoding="utf-8"))
     jobs = {job["job_name"]: job["dns_sd_configs"][0] for job in document["scrape_configs"]}
     assert {job["job_name"] for job in beside["scrape_configs"]} <= jobs.keys()
-    assert jobs["narrawatch"]["port"] == int(SERVICES["worker"]["environment"]["NARRAWATCH_METRICS_PORT"])
+    ports = {
+        job: SERVICES[found["names"][0]]["environment"][f"NARRAWATCH_{SETTINGS[job]}".upper()]
+        for job, found in jobs.items()
+    }
+    assert {job: int(port) for job, port in ports.items()} == {job: one["port"] for job, one in jobs.items()}
+    for found in jobs.values():
+        assert "monitoring" in SERVICES[found["names"][0]]["networks"]
     assert {job["names"][0] for job in jobs.values()} <= SERVICES.keys()
 
 

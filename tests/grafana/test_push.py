@@ -94,8 +94,9 @@ def test_other_options_update_what_they_change_and_nothing_else(grafana: Grafana
     assert changed(steps) == {
         "dashboard narrawatch-pipeline": "update",
         "alert rule narrawatch-lag": "update",
+        "alert rule narrawatch-page": "update",
     }
-    assert len(fake.writes) == 2
+    assert len(fake.writes) == 3
     assert fake.boards.dashboards["narrawatch-pipeline"]["version"] == 2
     lag = fake.rules.rules["narrawatch-lag"]
     assert lag["data"][1]["model"]["conditions"][0]["evaluator"] == {"type": "gt", "params": [77]}

@@ -190,7 +190,7 @@ async def _follow_once(place: Place, settings: Settings, cuts: Cuts, watcher: Wa
             saved=saved.cursor,
             outgoing=Outgoing(NAME, "desk", hashed_authors(AUTHOR_KEY), settings.max_comment_bytes),
             outbox=outbox,
-            metrics=IngestMetrics(new_registry()).of("desk", NAME, now=0.0),
+            metrics=IngestMetrics(new_registry()).of("desk", NAME, kind="memory", now=0.0),
             stop=watcher.stop,
             clock=_fast(place) if place.endless else time.moment,
             poll_seconds=0.001,

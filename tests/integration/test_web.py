@@ -2,6 +2,7 @@
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -15,10 +16,12 @@ from typing import Any
 import msgspec
 import pytest
 from kafka import KafkaProducer
+from prometheus_client.parser import text_string_to_metric_families
 
 from models.outcome import Event, EventType, Mention, NarrativeView, Outcome, WatchMatch
 from streams.broker import EmbeddedBroker
 from streams.connection import producer_options
+from streams.loopback import free_port
 from streams.results import narrative_output, outputs_of
 from streams.settings import Settings, Watch, load_settings
 from streams.topics import Topic, create_topics, topic_name
@@ -78,6 +81,17 @@ class Web:
         except urllib.error.HTTPError as error:
             return error.code, json.loads(error.read())
 
+    def metrics(self) -> dict[str | tuple[str, ...], float]:
+        """The samples of its metrics, by name and values of labels."""
+        line = self.process.stdout.readline() if self.process.stdout else ""
+        with urllib.request.urlopen(line.split()[-1], timeout=5) as answer:  # noqa: S310 - loopback
+            text = answer.read().decode()
+        return {
+            (one.name, *one.labels.values()) if one.labels else one.name: one.value
+            for family in text_string_to_metric_families(text)
+            for one in family.samples
+        }
+
     def until(self, path: str, status: int, **expected: Any) -> Any:
         """The answer, once it has this status and these fields."""
         deadline = time.monotonic() + _SECONDS
@@ -103,11 +117,28 @@ def web(settings: Settings, log: Path, *arguments: str) -> Iterator[Web]:
         page.process.communicate()
 
 
+def check_figures(figures: dict[str | tuple[str, ...], float]) -> None:
+    """Of five mentions and two narratives, and a record of garbage among each."""
+    assert figures["narrawatch_web_records_refused_total", "mentions"] == 1
+    assert figures["narrawatch_web_records_refused_total", "narratives"] == 1
+    assert figures["narrawatch_web_records_total", "mentions"] == 6  # and the garbage
+    assert figures["narrawatch_web_records_total", "events"] == 0
+    assert figures["narrawatch_web_lag_records", "mentions"] == 0
+    assert figures["narrawatch_web_ready"] == 1
+    assert (figures["narrawatch_web_narratives"], figures["narrawatch_web_mentions"]) == (2, 5)
+    assert figures["narrawatch_web_store_bytes"] > 10_000
+    assert figures["narrawatch_web_requests_total", "/ready", "2xx"] >= 2
+
+
 def test_the_page_follows_the_topics(tmp_path: Path) -> None:
     log = tmp_path / "log"
     with EmbeddedBroker() as broker:
         settings = load_settings(
-            kafka_bootstrap=broker.address, kafka_embedded=True, cache_dir=tmp_path / "cache", partitions=2
+            kafka_bootstrap=broker.address,
+            kafka_embedded=True,
+            cache_dir=tmp_path / "cache",
+            partitions=2,
+            web_metrics_port=0,
         )
         with web(settings, log) as page:
             _, body = page.get("/ready")
@@ -118,6 +149,7 @@ def test_the_page_follows_the_topics(tmp_path: Path) -> None:
             page.until("/api/v1/narratives/n1", 200, kept_mentions=5)
             send(settings, [(Topic.MENTIONS, b"tech", b"garbage"), (Topic.NARRATIVES, b"x", b"\xff")])
             page.until("/ready", 200, refused_records=2)
+            check_figures(page.metrics())
 
             write_watch(settings, "quiet sale", Watch(name="quiet sale", phrases=("sold quietly",)))
             match = WatchMatch(
@@ -177,7 +209,9 @@ def test_the_page_follows_the_topics(tmp_path: Path) -> None:
 
 
 def test_the_page_shows_what_a_replay_found(tmp_path: Path) -> None:
-    settings = load_settings(cache_dir=tmp_path / "cache", data_dir=tmp_path / "data", model="hash")
+    settings = load_settings(
+        cache_dir=tmp_path / "cache", data_dir=tmp_path / "data", model="hash", web_metrics_port=free_port()
+    )
     sample = ROOT / "streams" / "samples" / "comments.jsonl"
     replayed = run(
         settings, "replay", str(sample), "--out", str(tmp_path / "found"), "--watch", "rachat", "--json"
@@ -187,6 +221,8 @@ def test_the_page_shows_what_a_replay_found(tmp_path: Path) -> None:
     assert found
     with web(settings, tmp_path / "log", "--from", str(tmp_path / "found")) as page:
         assert page.get("/ready")[0] == 200
+        with pytest.raises(OSError, match="refused"):  # nothing to watch in what does not change
+            socket.create_connection(("127.0.0.1", settings.web_metrics_port), 5)
         _, listed = page.get("/api/v1/narratives")
         assert listed["total"] == len(found)
         for one in found:

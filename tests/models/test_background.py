@@ -62,3 +62,19 @@ def test_a_folder_that_cannot_be_written_costs_time_only(tmp_path: Path) -> None
     file = tmp_path / "no-folder"
     file.write_text("")
     assert background_of(Counting(), cache_dir=file).texts == ordinary_texts()
+
+
+def test_directions_are_those_that_ordinary_texts_differ_by() -> None:
+    class Loud(HashEmbedder):
+        """Every other text has a tone that is stronger than what it says."""
+
+        def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+            rows = super().embed(texts)
+            rows[::2, 3] += 2.0
+            return rows
+
+    background = background_of(Loud(64))
+    first = background.directions[0]
+    assert abs(first[3]) > 0.99
+    assert background.directions.shape == (4, 64)
+    assert background_of(None).directions.size == 0

@@ -5,7 +5,7 @@ from types import ModuleType
 import numba.core.dispatcher
 import pytest
 
-from models import centroids, context, lexical, linkage, parts, representation, sketch
+from models import centroids, context, copies, lexical, linkage, parts, representation, sketch
 from models.compiled import compile_loops
 
 
@@ -18,7 +18,9 @@ def test_it_has_more_narratives_than_are_searched_one_by_one(narratives: int) ->
     assert narratives > 256
 
 
-@pytest.mark.parametrize("module", [centroids, context, lexical, linkage, parts, representation, sketch])
+@pytest.mark.parametrize(
+    "module", [centroids, context, copies, lexical, linkage, parts, representation, sketch]
+)
 def test_it_comes_to_every_module_with_compiled_loops(narratives: int, module: ModuleType) -> None:
     loops = [
         value

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import httpx
 import pytest
+from prometheus_client import CollectorRegistry
 
 from streams.settings import Settings
 from streams.web.app import create_app
+from streams.web.metrics import WebMetrics
 from streams.web.progress import Progress
 from streams.web.store import Store
 
@@ -24,7 +26,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 @pytest.fixture
 async def client(store: Store) -> AsyncIterator[httpx.AsyncClient]:
     """As a reader on this machine, who wants English."""
-    app = create_app(store, Settings(), Progress("a test"))
+    app = create_app(store, Settings(), Progress("a test"), WebMetrics(CollectorRegistry()))
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url=ADDRESS, headers={"accept-language": "en"}
     ) as reader:

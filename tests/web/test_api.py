@@ -6,6 +6,7 @@ import json
 
 import httpx
 import pytest
+from prometheus_client import CollectorRegistry
 
 from models.outcome import Stance
 from streams.results import MergedNarrative
@@ -13,6 +14,7 @@ from streams.settings import Settings
 from streams.web.app import create_app
 from streams.web.intake import take_match, take_narrative
 from streams.web.lines import MatchLine
+from streams.web.metrics import WebMetrics
 from streams.web.progress import Progress
 from streams.web.store import Store
 from tests.web.records import HOSTILE, HOUR, NOW, event, fill, mention, mentions, narrative
@@ -131,7 +133,7 @@ async def test_watches(filled: Store, client: httpx.AsyncClient) -> None:
 
 async def test_health(store: Store) -> None:
     progress = Progress("a test")
-    app = create_app(store, Settings(), progress)
+    app = create_app(store, Settings(), progress, WebMetrics(CollectorRegistry()))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
 
         async def statuses() -> list[int]:

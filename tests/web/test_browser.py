@@ -9,12 +9,14 @@ from typing import Any, NamedTuple
 import pytest
 import uvicorn
 from playwright.sync_api import Browser, Page, expect
+from prometheus_client import CollectorRegistry
 
 from models.outcome import Kind
 from streams.settings import Settings
 from streams.web.app import create_app
 from streams.web.intake import take_match
 from streams.web.lines import MatchLine
+from streams.web.metrics import WebMetrics
 from streams.web.progress import Progress
 from streams.web.store import Store
 from tests.chromium import open_chromium
@@ -42,7 +44,13 @@ class Site(NamedTuple):
 def serving(store: Store) -> Iterator[str]:
     """The page on a free port of loopback; it ends with the block, streams of updates first."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        app = create_app(store, Settings(), Progress("a test"), is_ending=lambda: server.should_exit)
+        app = create_app(
+            store,
+            Settings(),
+            Progress("a test"),
+            WebMetrics(CollectorRegistry()),
+            is_ending=lambda: server.should_exit,
+        )
         config = uvicorn.Config(app, log_level="warning", lifespan="off", timeout_graceful_shutdown=3)
         server = uvicorn.Server(config)
         thread = Thread(target=server.run, kwargs={"sockets": [listener]})

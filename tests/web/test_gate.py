@@ -5,12 +5,14 @@ from ipaddress import IPv4Address
 
 import httpx
 import pytest
+from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
 from streams.errors import SettingsError
 from streams.settings import Settings, load_settings
 from streams.web.app import create_app
 from streams.web.gate import check_exposure, is_loopback
+from streams.web.metrics import WebMetrics
 from streams.web.progress import Progress
 from streams.web.store import Store
 from tests.web.records import fill, narrative
@@ -20,7 +22,7 @@ EVERYWHERE = str(IPv4Address(0))
 
 
 def reader(store: Store, settings: Settings, address: str = "http://127.0.0.1:8484") -> httpx.AsyncClient:
-    app = create_app(store, settings, Progress("a test"))
+    app = create_app(store, settings, Progress("a test"), WebMetrics(CollectorRegistry()))
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=address)
 
 

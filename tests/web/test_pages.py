@@ -8,6 +8,7 @@ from urllib.parse import quote as quote_url
 
 import httpx
 import pytest
+from prometheus_client import CollectorRegistry
 from selectolax.lexbor import LexborHTMLParser
 
 from models.outcome import Kind, Stance, State
@@ -15,6 +16,7 @@ from streams.results import MergedNarrative
 from streams.settings import Settings
 from streams.web.app import create_app
 from streams.web.intake import take_narrative
+from streams.web.metrics import WebMetrics
 from streams.web.progress import Progress
 from streams.web.store import Store
 from tests.web.records import HOSTILE, HOUR, NOW, event, fill, mention, mentions, narrative, quote
@@ -315,7 +317,12 @@ async def test_languages(filled: Store, client: httpx.AsyncClient) -> None:
 
 async def test_below_a_path(store: Store) -> None:
     fill(store, [narrative()], [mention()])
-    app = create_app(store, Settings(web_url="https://news.example/narrawatch"), Progress("a test"))
+    app = create_app(
+        store,
+        Settings(web_url="https://news.example/narrawatch"),
+        Progress("a test"),
+        WebMetrics(CollectorRegistry()),
+    )
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="https://news.example"
     ) as client:
