@@ -26,7 +26,8 @@ SAMPLE_SIZE = 24  # members kept for quotes and labels
 MAX_VOICES = 48  # texts compared for near-copies; later ones count as voices of their own
 QUOTE_CHARS = 280
 FACET = "\x1f"  # between the parts of a facet key
-CAMPAIGN_SHARE = 0.5
+# Answers join the copies, and others who take them up; where nobody organises anything there are no copies.
+CAMPAIGN_SHARE = 0.25
 CAMPAIGN_AUTHORS = 4  # one quotation of a comment, or two, is conversation
 
 
@@ -193,7 +194,7 @@ class Narrative(msgspec.Struct):
 
     @property
     def kind(self) -> Kind:
-        """Campaign when near-copies by several authors make up at least half of the mentions."""
+        """Campaign when near-copies by several authors make up at least a quarter of the mentions."""
         copies = self.copies
         return Kind.CAMPAIGN if copies and copies >= CAMPAIGN_SHARE * self.mentions else Kind.ORGANIC
 
