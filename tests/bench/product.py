@@ -23,7 +23,7 @@ from streams.settings import Settings
 from tests.bench.found import Found
 from tests.bench.sets import Comment
 
-__all__ = ["AUTHOR_KEY", "narratives_of"]
+__all__ = ["AUTHOR_KEY", "claims_of", "narratives_of", "new_engine"]
 
 AUTHOR_KEY = "not a secret: a bench's"
 _CHUNK_COMMENTS = 1_024  # as replay; the result does not depend on it
@@ -34,14 +34,8 @@ def narratives_of(
     comments: Sequence[Comment], embedder: Embedder, background: Background, *, split: bool
 ) -> Found:
     """What the engine of one desk says of a stream.  split: whether a comment may make several claims."""
-    settings = Settings()
-    engine = Engine(
-        embedder.dimensions,
-        parameters_for(Sensitivity(settings.sensitivity), settings.hot_narratives),
-        desk=settings.desk,
-        background=background,
-    )
-    claims = _claims(comments, ClaimMaker(embedder, split=split), settings)
+    engine = new_engine(embedder, background)
+    claims = claims_of(comments, ClaimMaker(embedder, split=split))
     with threadpool_limits(1):  # one core, so that speeds compare
         started = time.process_time()
         outcomes = [
@@ -52,7 +46,20 @@ def narratives_of(
     return _found(outcomes, seconds)
 
 
-def _claims(comments: Sequence[Comment], maker: ClaimMaker, settings: Settings) -> list[list[Claim]]:
+def new_engine(embedder: Embedder, background: Background) -> Engine:
+    """The engine of the default desk, by default settings."""
+    settings = Settings()
+    return Engine(
+        embedder.dimensions,
+        parameters_for(Sensitivity(settings.sensitivity), settings.hot_narratives),
+        desk=settings.desk,
+        background=background,
+    )
+
+
+def claims_of(comments: Sequence[Comment], maker: ClaimMaker) -> list[list[Claim]]:
+    """The claims of each comment."""
+    settings = Settings()
     arrival_ms = int((max(one.at for one in comments) + _TO_READ).timestamp() * 1000)
     return maker.embed([_drafts(one.record, maker, settings, arrival_ms) for one in comments])
 
