@@ -7,12 +7,12 @@ not meet.
 
 from collections.abc import Callable, Collection, Mapping
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry
 
 from models.outcome import EventType
 from streams import metric_specs as specs
 from streams.errors import RefinementOutcome, RejectReason
-from streams.metric_specs import MetricSpec
+from streams.metric_families import counter, gauge, histogram
 
 __all__ = ["CAMPAIGN", "MAX_DESKS", "MAX_SOURCES", "OTHER", "OTHER_DESK", "Metrics"]
 
@@ -44,33 +44,33 @@ class Metrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self._desks: set[str] = set()
         self._sources: dict[str, set[str]] = {}
-        self._comments = _counter(specs.COMMENTS, registry)
-        self._claims = _counter(specs.CLAIMS, registry)
-        self._rejected = _counter(specs.COMMENTS_REJECTED, registry)
-        self._malformed = _gauge(specs.COMMENTS_MALFORMED, registry)
-        self._broken_stream = _gauge(specs.BROKEN_STREAM, registry)
-        self._withdrawn = _counter(specs.COMMENTS_WITHDRAWN, registry)
-        self._duplicates = _counter(specs.COMMENTS_DUPLICATE, registry)
-        self._dates_refused = _counter(specs.DATES_REFUSED, registry)
-        self._embed = _histogram(specs.EMBED, registry)
-        self._embed_batch = _histogram(specs.EMBED_BATCH, registry)
-        self._queue = _gauge(specs.QUEUE, registry)
-        self._lag = _gauge(specs.CONSUMER_LAG, registry)
-        self._narratives = _gauge(specs.NARRATIVES, registry)
-        self._mentions = _counter(specs.MENTIONS, registry)
-        self._source_last = _gauge(specs.SOURCE_LAST_COMMENT, registry)
-        self._events = _counter(specs.EVENTS, registry)
-        self._watch_matches = _counter(specs.WATCH_MATCHES, registry)
-        self._watches = _gauge(specs.WATCHES, registry)
+        self._comments = counter(specs.COMMENTS, registry)
+        self._claims = counter(specs.CLAIMS, registry)
+        self._rejected = counter(specs.COMMENTS_REJECTED, registry)
+        self._malformed = gauge(specs.COMMENTS_MALFORMED, registry)
+        self._broken_stream = gauge(specs.BROKEN_STREAM, registry)
+        self._withdrawn = counter(specs.COMMENTS_WITHDRAWN, registry)
+        self._duplicates = counter(specs.COMMENTS_DUPLICATE, registry)
+        self._dates_refused = counter(specs.DATES_REFUSED, registry)
+        self._embed = histogram(specs.EMBED, registry)
+        self._embed_batch = histogram(specs.EMBED_BATCH, registry)
+        self._queue = gauge(specs.QUEUE, registry)
+        self._lag = gauge(specs.CONSUMER_LAG, registry)
+        self._narratives = gauge(specs.NARRATIVES, registry)
+        self._mentions = counter(specs.MENTIONS, registry)
+        self._source_last = gauge(specs.SOURCE_LAST_COMMENT, registry)
+        self._events = counter(specs.EVENTS, registry)
+        self._watch_matches = counter(specs.WATCH_MATCHES, registry)
+        self._watches = gauge(specs.WATCHES, registry)
         self._watch_names: frozenset[str] = frozenset()
-        self._label_refinements = _counter(specs.LABEL_REFINEMENTS, registry)
-        self._delay = _histogram(specs.COMMENT_TO_METRIC, registry)
-        self._build = _gauge(specs.BUILD, registry)
-        self._model = _gauge(specs.MODEL, registry)
-        self._ready = _gauge(specs.WORKER_READY, registry)
-        self.of_narratives = {spec: _gauge(spec, registry) for spec in _OF_NARRATIVES}
-        self.of_watches = {spec: _gauge(spec, registry) for spec in _OF_WATCHES}
-        self.narrative_info = _gauge(specs.NARRATIVE, registry)
+        self._label_refinements = counter(specs.LABEL_REFINEMENTS, registry)
+        self._delay = histogram(specs.COMMENT_TO_METRIC, registry)
+        self._build = gauge(specs.BUILD, registry)
+        self._model = gauge(specs.MODEL, registry)
+        self._ready = gauge(specs.WORKER_READY, registry)
+        self.of_narratives = {spec: gauge(spec, registry) for spec in _OF_NARRATIVES}
+        self.of_watches = {spec: gauge(spec, registry) for spec in _OF_WATCHES}
+        self.narrative_info = gauge(specs.NARRATIVE, registry)
         for reason in RejectReason:
             # A counter must be there at 0 before it counts, or its first increase is not seen by rate().
             self._rejected.labels(reason=reason.value)
@@ -208,24 +208,3 @@ class Metrics:
         """Which model runs, and where it comes from: "hub", "folder" or "packaged"."""
         self._model.clear()
         self._model.labels(model=name, origin=origin).set(1)
-
-
-def _expect(spec: MetricSpec, *kinds: str) -> None:
-    if spec.kind not in kinds:
-        raise ValueError(f"{spec.name} is declared as {spec.kind}, but bound as {kinds[0]}")
-
-
-def _counter(spec: MetricSpec, registry: CollectorRegistry) -> Counter:
-    _expect(spec, "counter")
-    return Counter(spec.name, spec.help, spec.labels, registry=registry)
-
-
-def _gauge(spec: MetricSpec, registry: CollectorRegistry) -> Gauge:
-    # The client's Info cannot retire one of its label sets; a gauge at 1 looks the same to Prometheus.
-    _expect(spec, "gauge", "info")
-    return Gauge(spec.name, spec.help, spec.labels, registry=registry)
-
-
-def _histogram(spec: MetricSpec, registry: CollectorRegistry) -> Histogram:
-    _expect(spec, "histogram")
-    return Histogram(spec.name, spec.help, spec.labels, buckets=spec.buckets, registry=registry)

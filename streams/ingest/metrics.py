@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry
 
 from streams import metric_specs as specs
 from streams.errors import FailureReason
+from streams.metric_families import counter, gauge
 from streams.polite.gate import WaitCause
 
 __all__ = ["IngestMetrics", "SourceMetrics"]
@@ -15,19 +16,13 @@ class IngestMetrics:
     """The families; `of` gives the series of one source."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        def counter(spec: specs.MetricSpec) -> Counter:
-            return Counter(spec.name, spec.help, spec.labels, registry=registry)
-
-        def gauge(spec: specs.MetricSpec) -> Gauge:
-            return Gauge(spec.name, spec.help, spec.labels, registry=registry)
-
-        self.info = gauge(specs.INGEST_SOURCE)
-        self.comments = counter(specs.INGEST_COMMENTS)
-        self.failures = counter(specs.INGEST_FAILURES)
-        self.requests = counter(specs.INGEST_REQUESTS)
-        self.waiting = counter(specs.INGEST_WAITING)
-        self.newest = gauge(specs.INGEST_NEWEST)
-        self.last_poll = gauge(specs.INGEST_LAST_POLL)
+        self.info = gauge(specs.INGEST_SOURCE, registry)
+        self.comments = counter(specs.INGEST_COMMENTS, registry)
+        self.failures = counter(specs.INGEST_FAILURES, registry)
+        self.requests = counter(specs.INGEST_REQUESTS, registry)
+        self.waiting = counter(specs.INGEST_WAITING, registry)
+        self.newest = gauge(specs.INGEST_NEWEST, registry)
+        self.last_poll = gauge(specs.INGEST_LAST_POLL, registry)
 
     def of(self, desk: str, source: str, *, kind: str, now: float) -> "SourceMetrics":
         """The series of one source, of which the counters begin at 0. now: seconds since 1970."""

@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 from enum import StrEnum
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry
 
+from streams.metric_families import counter, histogram
 from streams.metric_specs import NOTIFICATION, NOTIFICATIONS
 
 __all__ = ["Fate", "NotifyMetrics"]
@@ -23,10 +24,8 @@ class NotifyMetrics:
     """Counts notifications. receivers: their names, all of them, so that each counter begins at 0."""
 
     def __init__(self, registry: CollectorRegistry, receivers: Iterable[str]) -> None:
-        spec = NOTIFICATIONS
-        self._fates = Counter(spec.name, spec.help, spec.labels, registry=registry)
-        spec = NOTIFICATION
-        self._seconds = Histogram(spec.name, spec.help, spec.labels, buckets=spec.buckets, registry=registry)
+        self._fates = counter(NOTIFICATIONS, registry)
+        self._seconds = histogram(NOTIFICATION, registry)
         for receiver in receivers:
             for fate in Fate:
                 self._fates.labels(receiver=receiver, outcome=fate.value)

@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from streams import metric_specs as specs
+from streams.metric_families import counter, gauge, histogram
 from streams.web.store import Counted
 
 __all__ = ["NO_ROUTE", "Measured", "WebMetrics"]
@@ -34,23 +35,16 @@ class WebMetrics:
     """One per registry; a second one on the same registry is a ValueError."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        def counter(spec: specs.MetricSpec) -> Counter:
-            return Counter(spec.name, spec.help, spec.labels, registry=registry)
-
-        def gauge(spec: specs.MetricSpec) -> Gauge:
-            return Gauge(spec.name, spec.help, spec.labels, registry=registry)
-
-        spec = specs.WEB_REQUEST
-        self._seconds = Histogram(spec.name, spec.help, spec.labels, buckets=spec.buckets, registry=registry)
-        self._requests = counter(specs.WEB_REQUESTS)
-        self._streams = gauge(specs.WEB_STREAMS)
-        self._records = counter(specs.WEB_RECORDS)
-        self._refused = counter(specs.WEB_REFUSED)
-        self._lag = gauge(specs.WEB_LAG)
-        self._ready = gauge(specs.WEB_READY)
-        self._store = gauge(specs.WEB_STORE)
-        self._narratives = gauge(specs.WEB_NARRATIVES)
-        self._mentions = gauge(specs.WEB_MENTIONS)
+        self._seconds = histogram(specs.WEB_REQUEST, registry)
+        self._requests = counter(specs.WEB_REQUESTS, registry)
+        self._streams = gauge(specs.WEB_STREAMS, registry)
+        self._records = counter(specs.WEB_RECORDS, registry)
+        self._refused = counter(specs.WEB_REFUSED, registry)
+        self._lag = gauge(specs.WEB_LAG, registry)
+        self._ready = gauge(specs.WEB_READY, registry)
+        self._store = gauge(specs.WEB_STORE, registry)
+        self._narratives = gauge(specs.WEB_NARRATIVES, registry)
+        self._mentions = gauge(specs.WEB_MENTIONS, registry)
 
     def answered(self, route: str, status: int, seconds: float) -> None:
         """An answer began. route: the template of its address; seconds: since the request."""
