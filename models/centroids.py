@@ -10,17 +10,20 @@ which are compared.
 
 import heapq
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from models.first_look import Looks
 from models.parts import Rest
 from models.representation import mirrored
-from models.sketch import Sketch, similarity
+from models.similarity import similarity
+from models.sketch import Sketch
 
-__all__ = ["CentroidState", "Centroids", "KeptSums"]
+__all__ = ["CentroidState", "Centroids", "Glance", "KeptSums"]
 
 _FIRST_CAPACITY = 64
 _EXACT_UP_TO = 256  # narratives: so many are compared without a sketch, as fast as with one
@@ -37,6 +40,14 @@ class KeptSums(msgspec.Struct, frozen=True):
     seen_ms: int
     size: float
     total: bytes
+
+
+class Glance(NamedTuple):
+    """Some claims, mirrored, what counts for each, and what they see at first where narratives are many."""
+
+    rows: NDArray[np.float32]
+    thresholds: NDArray[np.float32]
+    looks: Looks | None
 
 
 class CentroidState(msgspec.Struct, frozen=True):
@@ -147,50 +158,67 @@ class Centroids:
         self._stale.add(slot)
         heapq.heappush(self._free, slot)
 
+    def glance(self, rows: NDArray[np.float32], thresholds: NDArray[np.float32]) -> Glance:
+        """A first look at all narratives, for some claims together: with many narratives it saves most time.
+
+        rows: (n, dimensions); thresholds: (n,), the similarity that counts for each. It may be used until the
+        next one, whatever happens to narratives meanwhile.
+        """
+        others = mirrored(rows)
+        looks = self._looked(others, thresholds) if len(rows) and self._has_many() else None
+        return Glance(others, thresholds, looks)
+
     def nearest(
-        self,
-        row: NDArray[np.float32],
-        threshold: float,
-        uids: Sequence[int] = (),
-        gains: NDArray[np.float32] = _NOTHING,
+        self, glance: Glance, place: int, uids: Sequence[int] = (), gains: NDArray[np.float32] = _NOTHING
     ) -> tuple[int, float]:
-        """The uid of the narrative most similar to a row, and the similarity; -1 and -2.0 without any.
+        """The uid of the narrative most similar to a claim, and the similarity; -1 and -2.0 without any.
 
         Similarity to an idle narrative is divided by the idle factor. uids, gains: narratives, and what the
         sum of products of the row and their claims gains, (n,). Where none reaches the threshold, and there
-        are many, it need not be the most similar that is returned.
+        are many, none need be returned.
         """
         if not self._slot_of:
             return _NONE, float(_NEVER)
-        other = row.copy()
-        other[-2], other[-1] = row[-1], row[-2]  # see `mirrored`
         gained = np.fromiter(map(self._slot_of.__getitem__, uids), dtype=np.intp, count=len(uids))
         if len(gained):
             gains = gains / self._trusted(gained)
-        if len(self._slot_of) > self._exact_up_to:
-            sketch = self._fresh_sketch()
-            slot, found = sketch.nearest(
-                other, self._sums, (gained, gains), used=self._used, threshold=threshold
-            )
+        if self._has_many():
+            slot, found = self._sought(glance, place, (gained, gains))
         else:
-            used = slice(self._used)
-            similar = _all_products(self._sums[used], other) * self._scale(used)
+            slots = np.arange(self._used)
+            similar = _all_products(self._sums[: self._used], glance.rows[place]) * self._scale(slots)
             similar[gained] += gains
-            similar[self._uids[used] == _NONE] = _NEVER
+            similar[self._uids[: self._used] == _NONE] = _NEVER
             slot = int(similar.argmax())
             found = float(similar[slot])
-        uid = int(self._uids[slot])
+        uid = _NONE if slot == _NONE else int(self._uids[slot])
         return uid, (float(_NEVER) if uid == _NONE else found)
 
-    def _trusted(self, slots: NDArray[np.intp] | slice) -> NDArray[np.float32]:
+    def _has_many(self) -> bool:
+        return len(self._slot_of) > self._exact_up_to
+
+    def _looked(self, others: NDArray[np.float32], thresholds: NDArray[np.float32]) -> Looks:
+        return self._fresh_sketch().look(others, thresholds, used=self._used)
+
+    def _sought(
+        self, glance: Glance, place: int, gained: tuple[NDArray[np.intp], NDArray[np.float32]]
+    ) -> tuple[int, float]:
+        """The slot, -1 for none, and the similarity."""
+        sketch, looks = self._fresh_sketch(), glance.looks
+        if looks is None or not sketch.is_current(looks):
+            # There were few narratives, or the arrays have grown: as if it came by itself.
+            here = slice(place, place + 1)
+            looks, place = self._looked(glance.rows[here], glance.thresholds[here]), 0
+        return sketch.nearest(looks, place, self._sums, gained)
+
+    def _trusted(self, slots: NDArray[np.intp]) -> NDArray[np.float32]:
         """What sums are divided by to be means, as far as they are trusted."""
         trusted: NDArray[np.float32] = np.maximum(self._sizes[slots] + self._doubt, np.float32(1.0))
         return trusted
 
-    def _scale(self, slots: NDArray[np.intp] | slice) -> NDArray[np.float32]:
+    def _scale(self, slots: NDArray[np.intp]) -> NDArray[np.float32]:
         """What sums are multiplied by to be means, as trusted and as idle as they are."""
-        factor = np.where(self._active[slots], np.float32(1.0), self._idle_factor)
-        scale: NDArray[np.float32] = np.float32(1.0) / (self._trusted(slots) * factor)
+        scale: NDArray[np.float32] = _scales(slots, self._sizes, self._active, self._doubt, self._idle_factor)
         return scale
 
     def _fresh_sketch(self) -> Sketch:
@@ -351,6 +379,23 @@ def _all_products(sums: NDArray[np.float32], row: NDArray[np.float32]) -> NDArra
     for slot in range(len(sums)):
         products[slot] = similarity(sums[slot], row)
     return products
+
+
+@njit(cache=True)
+def _scales(
+    slots: NDArray[np.intp],
+    sizes: NDArray[np.float32],
+    active: NDArray[np.bool_],
+    doubt: np.float32,
+    idle_factor: np.float32,
+) -> NDArray[np.float32]:
+    scales = np.empty(len(slots), dtype=np.float32)
+    for place in range(len(slots)):
+        trusted = max(sizes[slots[place]] + doubt, np.float32(1.0))
+        scales[place] = np.float32(1.0) / (
+            trusted * (np.float32(1.0) if active[slots[place]] else idle_factor)
+        )
+    return scales
 
 
 @njit(cache=True)

@@ -20,13 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.background import Background
-from models.centroids import Centroids
+from models.centroids import Centroids, Glance
 from models.clock import EventClock
-from models.context import Context, thread_key
+from models.context import Context
 from models.corroboration import is_corroborated, is_of_substance
 from models.grouping import Grouping, View
 from models.labels import describe
-from models.lexical import terms
 from models.narrative import FACET, HELD_BACK, Facet, Member, Narrative, Said, key_of, member_of
 from models.outcome import (
     Assignment,
@@ -44,7 +43,7 @@ from models.outcome import (
 from models.overview import Overview, overview_of
 from models.parameters import Parameters
 from models.parts import Parts
-from models.prose import is_prose
+from models.reader import Read, Reader
 from models.readings import Readings
 from models.representation import Representation
 from models.revision import homes, main_owner
@@ -63,17 +62,26 @@ from models.snapshot import (
 )
 from models.spike_parameters import SpikeParameters
 from models.spiking import Spiking
-from models.types import Claim, unpack_vectors
+from models.types import Claim
 from models.watches import Lookout, Watch
 from models.window import Window
 
 __all__ = ["Engine"]
 
+_NO_ROWS = np.zeros((0, 2), dtype=np.float32)
 _HOUR_MS = 3_600_000
 _MINUTE_MS = 60_000
 _SECOND_MS = 1_000
 _HASTY_SHARE = 2  # of the window, that makes a review due in any case
-_MOST_CAUTION = 2.0  # of a young desk: this many times the threshold convinces it, too
+_TOGETHER = 128  # claims that are compared at once: more gain nothing
+
+
+class _Arrived(NamedTuple):
+    """A comment that was read: event time, its own date, and its claims, bare members without vectors."""
+
+    now: int
+    at: int
+    claims: list[Read | Member]
 
 
 class _Decision(NamedTuple):
@@ -102,7 +110,6 @@ class Engine:
     ) -> None:
         self.desk = desk
         self.parameters = parameters or Parameters()
-        self._lookout = Lookout(watches)
         self._representation = Representation(dimensions, background)
         self._centroids = Centroids(
             self._representation.dimensions, self.parameters.idle_factor, self.parameters.doubt
@@ -110,6 +117,9 @@ class Engine:
         self._judge = None if background is None else background.judge
         unjudged = self.parameters.unjudged if self._judge is None else 0.0
         self._context = Context(self.parameters.same_thread - unjudged)
+        self._reader = Reader(self._representation, self._context, self._judge, self.parameters)
+        self._reader.lookout = Lookout(watches)
+        self._arrived: list[_Arrived] = []
         self._narratives: dict[int, Narrative] = {}
         self._parts = Parts(dimensions)
         self._grouping = Grouping(self._centroids, self._parts, self.parameters)
@@ -142,6 +152,7 @@ class Engine:
         for claims in comments:
             if claims:
                 self._observe_comment(claims, version)
+        self._compare()
         return self._hand_out(with_views=with_views)
 
     def withdraw(
@@ -171,11 +182,11 @@ class Engine:
     @property
     def watches(self) -> Sequence[Watch]:
         """What is looked for. To set it has an effect on claims that come later, and on nothing else."""
-        return self._lookout.watches
+        return self._reader.lookout.watches
 
     @watches.setter
     def watches(self, watches: Sequence[Watch]) -> None:
-        self._lookout = Lookout(watches)
+        self._reader.lookout = Lookout(watches)
 
     def narratives(self) -> list[NarrativeView]:
         """The narratives in hot state, by the time they emerged."""
@@ -223,67 +234,75 @@ class Engine:
             self._outcome.duplicates += 1
             return
         if known not in (None, DELETED):
+            self._compare()
             self._withdraw(first.source, first.comment_id)
             self._outcome.edited += 1
         now = self._clock.advance(first.created_at_ms, first.author or str(key))
         self._seen.put(key, digest, now, version or 0)
         at = now if first.created_at_ms is None else min(first.created_at_ms, now)
-        if known is None:
-            self._spiking.comment(at, now)
-        matches = len(self._outcome.matches)
-        self._sweep(now)
-        for claim in claims:
-            if claim.vector:
-                self._observe_claim(claim, now, at)
-            else:
-                self._assign(member_of(claim, at), None)
-        if self._review_is_due(now):
-            self._review(now, at)
-        self._spiking.matched(dict.fromkeys(one.watch for one in self._outcome.matches[matches:]), at, now)
-        self._tell_spikes(now, at)
+        if self._sweep_is_due(now):
+            self._compare()
+            self._sweep(now)
+        self._arrived.append(_Arrived(now, at, [self._read(claim, now, at) for claim in claims]))
+        is_due = self._review_is_due(now)
+        if is_due or self._waiting() >= _TOGETHER:
+            self._compare(then_review=is_due)
 
-    def _observe_claim(self, claim: Claim, now: int, at: int) -> None:
-        vector = unpack_vectors([claim.vector])[0]
-        found = terms(claim.text)
-        thread = thread_key(claim.source, claim.thread)
-        self._representation.count(claim.language, vector, found)
-        member = self._judged(member_of(claim, at), vector)
-        self._context.count(thread, member.substance, now)
-        row = self._representation.row(claim.language, vector, found, member.substance)
-        plain = row[: len(vector)]
-        inside = self._context.inside_one(thread, plain)
-        uids, gains = self._parts.gains(thread, plain, inside, self._context.worth(thread))
-        threshold = self._threshold()
-        uid, similarity = self._centroids.nearest(row, threshold, uids, gains)
-        joins = similarity >= threshold
-        member = member.at_similarity(similarity if joins else 0.0)
-        matched = msgspec.structs.replace(member, matches=self._matched(claim, member.substance))
-        self._window.append(matched, vector, found, uid if joins else HELD_BACK)
+    def _read(self, claim: Claim, now: int, at: int) -> Read | Member:
+        if not claim.vector:
+            return member_of(claim, at)
         self._unreviewed += 1
         self._unrevised += 1
+        return self._reader.read(claim, now, at)
+
+    def _waiting(self) -> int:
+        """How many claims are read and not compared."""
+        return sum(len(comment.claims) for comment in self._arrived)
+
+    def _compare(self, *, then_review: bool = False) -> None:
+        """Find the narratives of what was read, one comment after the other.
+
+        then_review: review before the last of them is done with.
+        """
+        arrived, self._arrived = self._arrived, []
+        reads = [claim for comment in arrived for claim in comment.claims if isinstance(claim, Read)]
+        glance = self._centroids.glance(
+            np.stack([read.row for read in reads]) if reads else _NO_ROWS,
+            np.array([read.threshold for read in reads], dtype=np.float32),
+        )
+        compared = 0
+        for number, (now, at, claims) in enumerate(arrived, start=1):
+            self._spiking.comment(at, now)
+            matches = len(self._outcome.matches)
+            for claim in claims:
+                if isinstance(claim, Read):
+                    self._place(claim, glance, compared, now, at)
+                    compared += 1
+                else:
+                    self._assign(claim, None)
+            if then_review and number == len(arrived):
+                self._review(now, at)
+            watches = dict.fromkeys(one.watch for one in self._outcome.matches[matches:])
+            self._spiking.matched(watches, at, now)
+            self._tell_spikes(now, at)
+
+    def _place(self, read: Read, glance: Glance, number: int, now: int, at: int) -> None:
+        uids, gains = self._parts.gains(read.thread, read.plain, read.inside, read.worth)
+        uid, similarity = self._centroids.nearest(glance, number, uids, gains)
+        joins = similarity >= read.threshold
+        member = read.member.at_similarity(similarity if joins else 0.0)
+        matched = msgspec.structs.replace(member, matches=read.matches)
+        self._window.append(matched, read.vector, read.terms, uid if joins else HELD_BACK)
         narrative = self._narratives[uid] if joins else None
         if narrative is not None:
-            self._centroids.add(uid, row, now)
-            self._parts.add(thread, uid, plain, inside)
+            self._centroids.add(uid, read.row, now)
+            self._parts.add(read.thread, uid, read.plain, read.inside)
             self._take_in(narrative, member, now, at, retroactive=False)
         else:
             self._assign(member, None)
         for match in _matches(matched, None if narrative is None else narrative.narrative_id):
             self._outcome.matches.append(match)
             self._outcome.match_news.append(match)
-
-    def _judged(self, member: Member, vector: NDArray[np.float32]) -> Member:
-        if self._judge is None or not is_prose(member.text, member.language):
-            return member
-        verdict = self._judge.of(vector - self._representation.means.mean(member.language))
-        substance = self.parameters.substance_weight * verdict.substance
-        stance = Stance.REBUTS if verdict.rebuts else Stance.SUPPORTS
-        return msgspec.structs.replace(member, substance=substance, stance=stance)
-
-    def _threshold(self) -> float:
-        read = self._representation.lexical.documents
-        caution = min(1.0 + self.parameters.young_claims / max(read, 1), _MOST_CAUTION)
-        return self.parameters.link_similarity * caution
 
     def _take_in(self, narrative: Narrative, member: Member, now: int, at: int, *, retroactive: bool) -> None:
         counted = narrative.add(member)
@@ -322,7 +341,7 @@ class Engine:
         if since_ms >= self.parameters.review_minutes * _MINUTE_MS:
             return True
         share = _HASTY_SHARE if self._is_hasty(now) else self.parameters.reviews_per_window
-        return self._unreviewed >= max(1, min(len(self._window), self.parameters.window_claims) // share)
+        return self._unreviewed >= max(1, min(self._window_size(), self.parameters.window_claims) // share)
 
     def _is_hasty(self, now: int) -> bool:
         """Whether claims come so fast that there is no time for every review."""
@@ -330,7 +349,10 @@ class Engine:
         return hasty and self._window_is_full()
 
     def _window_is_full(self) -> bool:
-        return len(self._window) >= self.parameters.window_claims
+        return self._window_size() >= self.parameters.window_claims
+
+    def _window_size(self) -> int:
+        return len(self._window) + self._waiting()
 
     def _review(self, now: int, at: int) -> None:
         """Group what is held back with what is near, or everything anew, and act on the groups."""
@@ -379,7 +401,7 @@ class Engine:
         owners = self._window.owners
         held = [place for place in places if owners[place] == HELD_BACK]
         known = {owners[place] for place in places} - {HELD_BACK}
-        return self._grouping.near(view, held, self._threshold(), known)
+        return self._grouping.near(view, held, self._reader.threshold(), known)
 
     def _joined(self, view: View, now: int, at: int) -> list[_Decision]:
         """Held-back claims that join narratives, or are a new one."""
@@ -389,7 +411,7 @@ class Engine:
         products, sizes = self._grouping.products(view, held, uids, self._context.worth)
         item = {place: number for number, place in enumerate(held)}
         decided = []
-        for group in self._grouping.groups(products, sizes, held, uids, self._threshold()):
+        for group in self._grouping.groups(products, sizes, held, uids, self._reader.threshold()):
             if group.uids:
                 decided.append(_Decision(self._unite(group.uids, at), group.places))
             elif self._is_convincing(products, [item[p] for p in group.places], group.places, split=False):
@@ -403,7 +425,7 @@ class Engine:
         products, sizes = self._grouping.products(view, places, uids, self._context.worth, rest=rest)
         before = {place: self._window.owners[place] for place in places}
         drawn = self._grouping.drawn_together(products, sizes, [*before.values(), *uids], stay)
-        groups = self._grouping.groups(drawn, sizes, places, uids, self._threshold())
+        groups = self._grouping.groups(drawn, sizes, places, uids, self._reader.threshold())
         item = {place: number for number, place in enumerate(places)}
         decided = []
         for group, living in zip(groups, homes(groups, before), strict=True):
@@ -428,9 +450,9 @@ class Engine:
         if not is_corroborated(members, self.parameters) or not self._says_something(members):
             return False
         if split:
-            threshold = self.parameters.split_factor * self._threshold()
+            threshold = self.parameters.split_factor * self._reader.threshold()
         elif len({member.author_key for member in members}) <= self.parameters.min_authors:
-            threshold = self.parameters.few_factor * self._threshold()
+            threshold = self.parameters.few_factor * self._reader.threshold()
         else:
             return True
         among = products[np.ix_(items, items)]
@@ -544,7 +566,9 @@ class Engine:
             (self._narratives[uid] for uid in uids), key=lambda one: (one.emerged_ms, one.uid)
         )
         for gone in others:
-            self._tell(EventType.MERGED, gone, at, {"threshold": self._threshold()}, into=keep.narrative_id)
+            self._tell(
+                EventType.MERGED, gone, at, {"threshold": self._reader.threshold()}, into=keep.narrative_id
+            )
             self._outcome.retired.append(gone.narrative_id)
             again = keep.absorb(gone)
             self._centroids.merge(keep.uid, gone.uid)
@@ -597,7 +621,7 @@ class Engine:
                 "required_authors": float(self.parameters.min_authors),
                 "voices": float(narrative.distinct_voices),
                 "cohesion": self._centroids.cohesion(decision.uid),
-                "required_cohesion": self._threshold(),
+                "required_cohesion": self._reader.threshold(),
             }
             origin = self._narratives.get(HELD_BACK if decision.out_of is None else decision.out_of)
             self._tell(
@@ -678,18 +702,13 @@ class Engine:
         narrative.quotes = [member.quote() for member in found.quotes]
         narrative.labelled_mentions = narrative.mentions
 
-    def _matched(self, claim: Claim, substance: float) -> dict[str, float]:
-        if not self.watches:
-            return {}
-        vectors = unpack_vectors([claim.vector, *claim.sentences])
-        return self._lookout.matches(self._representation, claim.text, claim.language, vectors, substance)
-
     # -- forgetting ----------------------------------------------------------------------------------------
 
+    def _sweep_is_due(self, now: int) -> bool:
+        return now - self._swept_ms >= self.parameters.sweep_minutes * _MINUTE_MS
+
     def _sweep(self, now: int) -> None:
-        """Fade what has gone quiet and forget what is old; at most once per interval of event time."""
-        if now - self._swept_ms < self.parameters.sweep_minutes * _MINUTE_MS:
-            return
+        """Fade what has gone quiet and forget what is old."""
         self._swept_ms = now
         for uid in self._centroids.idle_since(now - self.parameters.fade_after_hours * _HOUR_MS):
             narrative = self._narratives[uid]

@@ -45,10 +45,10 @@ class OnnxSession:
         with _as_model_errors():
             self._session: Any = runtime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
 
-    def run(self, **inputs: NDArray[Any]) -> NDArray[np.float32]:
+    def run(self, **inputs: NDArray[Any]) -> NDArray[Any]:
         """The first output.  Raises ModelError."""
         with _as_model_errors():
-            output: NDArray[np.float32] = self._session.run(None, inputs)[0]
+            output: NDArray[Any] = self._session.run(None, inputs)[0]
         return output
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from models.sketch import similarity
+from models.similarity import similarity
 
 __all__ = ["Parts", "Rest", "TableState"]
 

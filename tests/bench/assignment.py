@@ -113,11 +113,18 @@ class _Standing:
 def _round(centroids: Centroids, rows: NDArray[np.float32]) -> float:
     """Seconds a claim."""
     start = time.perf_counter()
-    for row in rows:
-        uid, similarity = centroids.nearest(row, _THRESHOLD)
-        if similarity >= _THRESHOLD:
-            centroids.add(uid, row, 0)
+    for first in range(0, len(rows), _A_CALL):
+        call = rows[first : first + _A_CALL]
+        glance = centroids.glance(call, _thresholds(call))
+        for place, row in enumerate(call):
+            uid, similarity = centroids.nearest(glance, place)
+            if similarity >= _THRESHOLD:
+                centroids.add(uid, row, 0)
     return (time.perf_counter() - start) / len(rows)
+
+
+def _thresholds(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.full(len(rows), _THRESHOLD, dtype=np.float32)
 
 
 class _Found(NamedTuple):
@@ -127,11 +134,12 @@ class _Found(NamedTuple):
 
 def _found(sketched: Centroids, exact: Centroids, rows: NDArray[np.float32]) -> _Found:
     above = same = 0
-    for row in rows:
-        right, similarity = exact.nearest(row, _THRESHOLD)
+    of_sketched, of_exact = (one.glance(rows, _thresholds(rows)) for one in (sketched, exact))
+    for place in range(len(rows)):
+        right, similarity = exact.nearest(of_exact, place)
         if similarity >= _THRESHOLD:
             above += 1
-            same += sketched.nearest(row, _THRESHOLD)[0] == right
+            same += sketched.nearest(of_sketched, place)[0] == right
     return _Found(above, same / max(above, 1))
 
 

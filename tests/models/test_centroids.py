@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.centroids import Centroids
+from models.centroids import Centroids, Glance
 from models.engine import Engine
 from models.lexical import LEXICAL_DIMENSIONS
 from models.outcome import Event
@@ -18,6 +18,7 @@ DENSE = 96  # no multiple of what it is folded into
 WIDTH = DENSE + LEXICAL_DIMENSIONS + 2
 NARRATIVES = 900
 THRESHOLD = 0.12
+THRESHOLDS = np.full(8, THRESHOLD, dtype=np.float32)
 IDLE_FACTOR, DOUBT = 2.0, 0.7
 Rows = NDArray[np.float32]
 
@@ -74,8 +75,14 @@ def both() -> tuple[Topics, Centroids, Centroids]:
 
 
 def nearest(one: Centroids, row: Rows, gains: dict[int, float] | None = None) -> tuple[int, float]:
+    return nearest_of(one, one.glance(row[None, :], THRESHOLDS[:1]), 0, gains)
+
+
+def nearest_of(
+    one: Centroids, glance: Glance, place: int, gains: dict[int, float] | None = None
+) -> tuple[int, float]:
     found = gains or {}
-    return one.nearest(row, THRESHOLD, list(found), np.array(list(found.values()), dtype=np.float32))
+    return one.nearest(glance, place, list(found), np.array(list(found.values()), dtype=np.float32))
 
 
 def assert_alike(quick: Centroids, exact: Centroids, rows: Rows, *, gains: dict[int, float]) -> int:
@@ -124,6 +131,35 @@ def test_the_sketch_goes_with_every_change() -> None:
         assert parts(quick) == parts(loaded(quick))
 
 
+def test_claims_that_look_together_find_what_they_find_one_by_one() -> None:
+    topics, together, _ = both()
+    alone = loaded(together)
+    owners = list(range(0, NARRATIVES, 2))
+    rows = topics.claims(owners * 2)  # each narrative is met again after it has grown
+    glance = together.glance(rows, np.full(len(rows), THRESHOLD, dtype=np.float32))
+    joined = 0
+    for place, row in enumerate(rows):
+        gains = {owners[place % 7]: 0.8, owners[place % 11]: 0.1} if place % 3 == 0 else {}
+        found = nearest_of(together, glance, place, gains)
+        assert found == nearest(alone, row, gains)
+        if found[1] >= THRESHOLD:
+            joined += 1
+            for one in (together, alone):
+                one.add(found[0], row, 9_000)
+        if place % 20 == 0:
+            for one in (together, alone):
+                one.drop(owners[place % len(owners)] + 1)
+                one.add(one.create(9_000), row, 9_000)
+    assert joined > len(rows) // 2
+
+
+def test_a_glance_at_a_few_narratives_serves_when_they_are_many() -> None:
+    topics, one, _ = both()
+    rows = topics.claims([3] * 5)
+    before = of_topics(Topics(NARRATIVES), 10**6)[0].glance(rows, THRESHOLDS[:5])
+    assert [nearest_of(one, before, place) for place in range(5)] == [nearest(one, row) for row in rows]
+
+
 def loaded(one: Centroids) -> Centroids:
     again = Centroids(WIDTH, IDLE_FACTOR, DOUBT, exact_up_to=0)
     again.load(one.state(), [(uid, one.kept(uid)) for uid in sorted(one._slot_of)])
@@ -132,7 +168,7 @@ def loaded(one: Centroids) -> Centroids:
 
 def parts(one: Centroids) -> list[bytes]:
     sketch = one._fresh_sketch()
-    return [array.tobytes() for array in sketch._tables]
+    return [array.tobytes() for array in (*sketch._tables.by, *sketch._tables[1:-2])]
 
 
 def test_what_was_loaded_answers_to_the_bit() -> None:
@@ -146,8 +182,9 @@ def test_what_was_loaded_answers_to_the_bit() -> None:
     for row in more:
         found = nearest(quick, row)
         assert nearest(again, row) == found
-        for one in (quick, again):
-            one.add(found[0], row, 9_000)
+        if found[1] >= THRESHOLD:
+            for one in (quick, again):
+                one.add(found[0], row, 9_000)
 
 
 def test_few_narratives_are_searched_exactly() -> None:

@@ -5,7 +5,18 @@ from types import ModuleType
 import numba.core.dispatcher
 import pytest
 
-from models import centroids, context, copies, lexical, linkage, parts, representation, sketch
+from models import (
+    centroids,
+    closer_look,
+    context,
+    copies,
+    first_look,
+    lexical,
+    linkage,
+    parts,
+    representation,
+    sketch_tables,
+)
 from models.compiled import compile_loops
 
 
@@ -19,7 +30,19 @@ def test_it_has_more_narratives_than_are_searched_one_by_one(narratives: int) ->
 
 
 @pytest.mark.parametrize(
-    "module", [centroids, context, copies, lexical, linkage, parts, representation, sketch]
+    "module",
+    [
+        centroids,
+        closer_look,
+        context,
+        copies,
+        first_look,
+        lexical,
+        linkage,
+        parts,
+        representation,
+        sketch_tables,
+    ],
 )
 def test_it_comes_to_every_module_with_compiled_loops(narratives: int, module: ModuleType) -> None:
     loops = [

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from models.folding import folded, folding
 from models.lexical import LEXICAL_DIMENSIONS
 from models.sketch import Sketch
 
@@ -23,7 +24,7 @@ def every_slot() -> NDArray[np.intp]:
 
 
 def parts(sketch: Sketch) -> list[bytes]:
-    return [array.tobytes() for array in sketch._tables]
+    return [array.tobytes() for array in (*sketch._tables.by, *sketch._tables[1:-2])]
 
 
 def test_what_is_kept_of_a_row_does_not_depend_on_the_others() -> None:
@@ -37,10 +38,11 @@ def test_what_is_kept_of_a_row_does_not_depend_on_the_others() -> None:
 
 def test_products_of_folded_rows_are_those_of_the_rows_but_for_noise() -> None:
     rows = rows_at_random()[:, :-2]
-    folded = np.stack([Sketch(WIDTH, SLOTS).folded(row) for row in rows])
+    by = folding(WIDTH)
+    sums = np.stack([folded(row, by) for row in rows])
     exact = rows @ rows.T
-    rough = folded[:, :128] @ folded[:, :128].T
-    finer = folded @ folded.T / 4
+    rough = sums[:, :128] @ sums[:, :128].T
+    finer = sums @ sums.T / 4
     assert np.abs(rough - exact).std() < 0.12
     assert np.abs(finer - exact).std() < np.abs(rough - exact).std()
     assert (rough - exact).mean() == pytest.approx(0.0, abs=0.01)
@@ -49,12 +51,19 @@ def test_products_of_folded_rows_are_those_of_the_rows_but_for_noise() -> None:
 NOTHING = np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.float32)
 
 
+def nearest(
+    sketch: Sketch, rows: Array, gained: tuple[NDArray[np.intp], Array], bar: float = 0.1
+) -> tuple[int, float]:
+    """To row 7."""
+    return sketch.nearest(sketch.look(rows[7:8], np.float32([bar]), used=SLOTS), 0, rows, gained)
+
+
 def test_the_most_similar_is_found_and_of_equals_the_first() -> None:
     rows = rows_at_random()
     rows[31] = rows[7]
     sketch = Sketch(WIDTH, SLOTS)
     sketch.put(every_slot(), rows, np.ones(SLOTS, dtype=np.float32))
-    slot, similarity = sketch.nearest(rows[7], rows, NOTHING, used=SLOTS, threshold=0.1)
+    slot, similarity = nearest(sketch, rows, NOTHING)
     assert slot == 7
     assert similarity == pytest.approx(float(np.vecdot(rows[7], rows[7])), abs=1e-5)
 
@@ -64,10 +73,42 @@ def test_what_slots_gain_counts_for_one_search() -> None:
     sketch = Sketch(WIDTH, SLOTS)
     sketch.put(every_slot(), rows, np.ones(SLOTS, dtype=np.float32))
     gained = np.array([13], dtype=np.intp), np.array([5.0], dtype=np.float32)
-    slot, similarity = sketch.nearest(rows[7], rows, gained, used=SLOTS, threshold=0.1)
+    slot, similarity = nearest(sketch, rows, gained)
     assert slot == 13
     assert similarity == pytest.approx(5.0 + float(np.vecdot(rows[7], rows[13])), abs=1e-5)
-    assert sketch.nearest(rows[7], rows, NOTHING, used=SLOTS, threshold=0.1)[0] == 7
+    assert nearest(sketch, rows, NOTHING)[0] == 7
+
+
+def test_what_reaches_the_bar_nowhere_finds_nothing() -> None:
+    rows = rows_at_random()
+    sketch = Sketch(WIDTH, SLOTS)
+    sketch.put(every_slot(), rows, np.ones(SLOTS, dtype=np.float32))
+    assert nearest(sketch, rows, NOTHING, bar=7.0)[0] == -1
+
+
+def test_a_look_serves_until_the_next() -> None:
+    rows = rows_at_random()
+    sketch = Sketch(WIDTH, SLOTS)
+    sketch.put(every_slot(), rows, np.ones(SLOTS, dtype=np.float32))
+    before = sketch.look(rows[:2], np.float32([0.1, 0.1]), used=SLOTS)
+    sketch.look(rows[:2], np.float32([0.1, 0.1]), used=SLOTS)
+    with pytest.raises(ValueError, match="anew"):
+        sketch.nearest(before, 0, rows, NOTHING)
+
+
+@pytest.mark.parametrize("claims", [1, 3, 4, 17, 130])
+def test_a_look_sees_the_same_however_many_look(claims: int) -> None:
+    rows = rows_at_random()
+    sketch = Sketch(WIDTH, SLOTS)
+    sketch.put(every_slot(), rows, np.ones(SLOTS, dtype=np.float32))
+    many = rows[np.arange(claims) % SLOTS]
+    looks = sketch.look(many, np.zeros(claims, dtype=np.float32), used=SLOTS)
+    for place in range(claims):
+        own = slice(looks.starts[place], looks.starts[place + 1])
+        alone = sketch.look(many[place : place + 1], np.zeros(1, dtype=np.float32), used=SLOTS)
+        assert alone.slots.tolist() == looks.slots[own].tolist()
+        assert alone.products.tolist() == looks.products[own].tolist()
+        assert len(alone.slots) > 1
 
 
 def test_rows_need_a_dense_part() -> None:

@@ -1,0 +1,145 @@
+"""What a sketch keeps of a row, and what a row is looked for by: whole numbers of 7 or 8 bits.
+
+The first look compares what the first 128 of 512 buckets hold. Three more of its numbers stand for the last
+two columns of a row, which are not folded, and for what noise may hide.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from models.folding import OWN, WIDTH, Folding, folded, folding
+
+__all__ = [
+    "FIRST_WIDTH",
+    "GAIN",
+    "LENGTH",
+    "TAIL",
+    "TILE",
+    "UNIT",
+    "Tables",
+    "first_product",
+    "made_tables",
+    "put",
+    "sought_by",
+]
+
+# What 1 stands for, in what is kept and in what is looked for, and in their product. No bucket of a row of
+# unit length comes near what that leaves room for.
+_KEPT = np.float32(1.0 / 128.0)
+_SOUGHT = np.float32(1.0 / 64.0)
+UNIT = _KEPT * _SOUGHT
+_MOST_KEPT = 127
+_MOST_SOUGHT = 63  # see `models.whole_products`
+# The last numbers of the first look: each side has a part of the product.
+TAIL = 4  # one of no meaning, since products are quickest in fours
+FIRST_WIDTH = WIDTH + TAIL
+_NOISE, _FIRST, _SECOND = WIDTH, WIDTH + 1, WIDTH + 2
+_NOISE_SOUGHT = 10
+_NOISE_KEPT = np.float32(1.0 / (UNIT * _NOISE_SOUGHT))
+_FIRST_KEPT, _FIRST_SOUGHT = np.float32(512.0), np.float32(16.0)
+_SECOND_KEPT, _SECOND_SOUGHT = np.float32(16.0), np.float32(512.0)
+# What noise may hide, by the length of the row: two and a half times its standard deviation of 0.042.
+_COARSE_NOISE = np.float32(0.105)
+# Rows that are looked at in one product, which stays in the processor's own cache; no power of two, since
+# numbers that are so many bytes apart have the same place there.
+TILE = 4_032
+GAIN, LENGTH = 0, 3  # facts of a slot
+
+Floats = NDArray[np.float32]
+Slots = NDArray[np.intp]
+
+
+class Tables(NamedTuple):
+    """One entry a slot, but for how rows are folded."""
+
+    by: Folding
+    facts: Floats  # (n, 4): what it gains just now, its last two columns, its length
+    scale: Floats
+    coarse: NDArray[np.int8]  # (n, 132)
+    tiles: NDArray[np.int8]  # the same, as `whole_products` wants its right side: (tiles, 132, slots)
+    fine: NDArray[np.int8]  # (n, 4 + 3 x 128): the last four of `coarse` again, since both are needed at once
+    changed: NDArray[np.bool_]  # put since the last look
+    changes: Slots  # these, one after the other
+
+
+def made_tables(dimensions: int, capacity: int) -> Tables:
+    """All zero.  Raises ValueError for rows without a dense part."""
+    return Tables(
+        by=folding(dimensions),
+        facts=np.zeros((capacity, 4), dtype=np.float32),
+        scale=np.zeros(capacity, dtype=np.float32),
+        coarse=np.zeros((capacity, FIRST_WIDTH), dtype=np.int8),
+        tiles=np.zeros((-(-capacity // TILE), FIRST_WIDTH, TILE), dtype=np.int8),
+        fine=np.zeros((capacity, TAIL + 3 * WIDTH), dtype=np.int8),
+        changed=np.zeros(capacity, dtype=np.bool_),
+        changes=np.zeros(capacity, dtype=np.intp),
+    )
+
+
+@njit(cache=True)
+def _rounded(value: np.float32, most: int) -> int:
+    return int(min(max(np.rint(value), np.float32(-most)), np.float32(most)))
+
+
+@njit(cache=True)
+def put(slots: Slots, rows: Floats, scale: Floats, changed: int, into: Tables) -> int:
+    """Returns how many slots have changed since the last look."""
+    for place in range(len(slots)):
+        slot = slots[place]
+        if not into.changed[slot]:
+            into.changed[slot] = True
+            into.changes[changed] = slot
+            changed += 1
+        into.scale[slot] = scale[place]
+        sums = folded(rows[slot], into.by)
+        total = np.float32(0.0)
+        for column in range(len(sums)):
+            sums[column] *= scale[place]
+            if column < WIDTH:
+                total += sums[column] * sums[column]
+        coarse, fine, facts = into.coarse[slot], into.fine[slot], into.facts[slot]
+        for column in range(WIDTH):
+            coarse[column] = _rounded(sums[column] / _KEPT, _MOST_KEPT)
+        for column in range(WIDTH, len(sums)):
+            fine[column - WIDTH + TAIL] = _rounded(sums[column] / _KEPT, _MOST_KEPT)
+        for column in range(OWN):
+            own = rows[slot, column - OWN] * scale[place]
+            facts[1 + column] = own
+            total += own * own
+        facts[LENGTH] = np.sqrt(total)
+        coarse[_NOISE] = _rounded(np.ceil(_COARSE_NOISE * facts[LENGTH] * _NOISE_KEPT), _MOST_KEPT)
+        coarse[_FIRST] = _rounded(facts[1] * _FIRST_KEPT, _MOST_KEPT)
+        coarse[_SECOND] = _rounded(facts[2] * _SECOND_KEPT, _MOST_KEPT)
+        fine[:TAIL] = coarse[WIDTH:]
+        tile = into.tiles[slot // TILE]
+        for column in range(FIRST_WIDTH):
+            tile[column, slot % TILE] = coarse[column]
+    return changed
+
+
+@njit(cache=True)
+def sought_by(rows: Floats, by: Folding) -> NDArray[np.int8]:
+    """What rows are looked for by: (n, 132) for the first look, and (n, 3 x 128) for the others."""
+    sought = np.zeros((len(rows), FIRST_WIDTH + 3 * WIDTH), dtype=np.int8)
+    for place in range(len(rows)):
+        sums, into = folded(rows[place], by), sought[place]
+        for column in range(WIDTH):
+            into[column] = _rounded(sums[column] / _SOUGHT, _MOST_SOUGHT)
+        for column in range(WIDTH, len(sums)):
+            into[FIRST_WIDTH - WIDTH + column] = _rounded(sums[column] / _SOUGHT, _MOST_SOUGHT)
+        into[_NOISE] = _NOISE_SOUGHT
+        into[_FIRST] = _rounded(rows[place, -2] * _FIRST_SOUGHT, _MOST_SOUGHT)
+        into[_SECOND] = _rounded(rows[place, -1] * _SECOND_SOUGHT, _MOST_SOUGHT)
+    return sought
+
+
+@njit(cache=True)
+def first_product(kept: NDArray[np.int8], sought: NDArray[np.int8]) -> np.int32:
+    """Of one row and one claim in the first look, in units of `UNIT`. kept, sought: (132,) or more."""
+    total = np.int32(0)
+    for column in range(FIRST_WIDTH):
+        total += np.int32(kept[column]) * np.int32(sought[column])
+    return total
