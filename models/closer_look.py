@@ -192,7 +192,7 @@ def _first_of_highest(values: Floats, slots: Slots) -> int:
 def _at_least(values: Floats, bar: np.float32, most: int) -> Slots:
     """Where values reach the bar; if they are too many, only the highest."""
     near = np.flatnonzero(values >= bar)
-    if len(near) <= most:
-        return near
-    least = np.partition(values[near], len(near) - most)[len(near) - most]
-    return near[values[near] >= least]
+    if len(near) > most:
+        least = np.partition(values[near], len(near) - most)[len(near) - most]
+        near = near[values[near] >= least]
+    return near

@@ -8,6 +8,7 @@ import hashlib
 import sys
 from collections.abc import Iterable, Mapping, Sequence, Set
 from enum import IntEnum
+from operator import itemgetter
 from typing import NamedTuple, TypeVar
 
 import msgspec
@@ -97,7 +98,8 @@ def _add_all(counts: dict[K, int], more: Mapping[K, int]) -> None:
 
 
 def _most_first(counts: Mapping[str, int]) -> dict[str, int]:
-    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+    """Of equals, the first by name."""
+    return dict(sorted(sorted(counts.items()), key=itemgetter(1), reverse=True))
 
 
 def member_of(claim: Claim, at_ms: int) -> Member:

@@ -2,8 +2,8 @@
 
 Topics come, are spoken of by some eight claims, and go. What the engine clusters is known here: three
 held-back claims of a topic found a narrative. Everything else happens to `models.centroids` as in the engine:
-claims are assigned one by one, sums are made anew at every review, old claims settle, quiet narratives are
-forgotten.
+claims look together between one review and the next, and are assigned one by one; sums are made anew at every
+review, old claims settle, quiet narratives are forgotten.
 """
 
 import time
@@ -106,9 +106,11 @@ class _Life:
     def assign(self, rows: NDArray[np.float32], topics: NDArray[np.int64]) -> int:
         """One claim after the other; returns how many joined."""
         owners = []
-        for row in rows:
+        thresholds = np.full(len(rows), _PARAMETERS.link_similarity, dtype=np.float32)
+        glance = self.centroids.glance(rows, thresholds)
+        for place, row in enumerate(rows):
             self._now += 1
-            uid, similarity = self.centroids.nearest(row, _PARAMETERS.link_similarity)
+            uid, similarity = self.centroids.nearest(glance, place)
             joins = similarity >= _PARAMETERS.link_similarity
             if joins:
                 self.centroids.add(uid, row, self._now)

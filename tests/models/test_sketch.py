@@ -51,11 +51,15 @@ def test_products_of_folded_rows_are_those_of_the_rows_but_for_noise() -> None:
 NOTHING = np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.float32)
 
 
+def bars(*values: float) -> Array:
+    return np.array(values, dtype=np.float32)
+
+
 def nearest(
     sketch: Sketch, rows: Array, gained: tuple[NDArray[np.intp], Array], bar: float = 0.1
 ) -> tuple[int, float]:
     """To row 7."""
-    return sketch.nearest(sketch.look(rows[7:8], np.float32([bar]), used=SLOTS), 0, rows, gained)
+    return sketch.nearest(sketch.look(rows[7:8], bars(bar), used=SLOTS), 0, rows, gained)
 
 
 def test_the_most_similar_is_found_and_of_equals_the_first() -> None:
@@ -90,8 +94,8 @@ def test_a_look_serves_until_the_next() -> None:
     rows = rows_at_random()
     sketch = Sketch(WIDTH, SLOTS)
     sketch.put(every_slot(), rows, np.ones(SLOTS, dtype=np.float32))
-    before = sketch.look(rows[:2], np.float32([0.1, 0.1]), used=SLOTS)
-    sketch.look(rows[:2], np.float32([0.1, 0.1]), used=SLOTS)
+    before = sketch.look(rows[:2], bars(0.1, 0.1), used=SLOTS)
+    sketch.look(rows[:2], bars(0.1, 0.1), used=SLOTS)
     with pytest.raises(ValueError, match="anew"):
         sketch.nearest(before, 0, rows, NOTHING)
 
