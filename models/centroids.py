@@ -30,6 +30,7 @@ _EXACT_UP_TO = 256  # narratives: so many are compared without a sketch, as fast
 _NONE = -1
 _LEAST_TRUST = 0.7  # in a sum of three claims or more, for what doubt is
 _NOTHING = np.zeros(0, dtype=np.float32)
+_NO_SLOTS = np.zeros(0, dtype=np.intp)
 _NEVER = np.float32(-2.0)  # below any mean of inner products
 
 
@@ -179,8 +180,9 @@ class Centroids:
         """
         if not self._slot_of:
             return _NONE, float(_NEVER)
-        gained = np.fromiter(map(self._slot_of.__getitem__, uids), dtype=np.intp, count=len(uids))
-        if len(gained):
+        gained = _NO_SLOTS
+        if uids:
+            gained = np.fromiter(map(self._slot_of.__getitem__, uids), dtype=np.intp, count=len(uids))
             gains = gains / self._trusted(gained)
         if self._has_many():
             slot, found = self._sought(glance, place, (gained, gains))

@@ -4,7 +4,7 @@ A good guess first, since it rules most others out; then more sums; then the row
 changed since the first look. What is found depends on the rows alone, not on when the first look was.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -17,10 +17,10 @@ from models.sketch_tables import GAIN, LENGTH, TAIL, UNIT, Tables, first_product
 
 __all__ = ["nearest_of"]
 
-# What noise may hide, by the length of the row: some two and a half times its standard deviation, which is
+# What noise may hide, by the length of the row: two to three times its standard deviation, which is
 # 0.027 with two of the four sums and 0.015 with all of them. What is missed by this is near the threshold,
 # and found by the next review.
-_MIDDLE_NOISE = np.float32(0.072)
+_MIDDLE_NOISE = np.float32(0.06)
 _FINE_NOISE = np.float32(0.043)
 # At most so many go on to the next look.
 _MOST_COARSE = 2_048
@@ -44,13 +44,18 @@ class _Seen(NamedTuple):
 
 @njit(cache=True)
 def nearest_of(
-    look: Look, rows: Floats, changed: Slots, gained: tuple[Slots, Floats], within: Tables
+    seen_first: tuple[Any, ...],
+    rows: Floats,
+    changed: Slots,
+    gained: tuple[Slots, Floats],
+    tables: tuple[Any, ...],
 ) -> tuple[int, np.float32]:
     """The slot of the highest product with a claim, and that; -1 where none reaches the bar.
 
-    rows: as they were `put`. changed: slots that changed since the look. gained: slots, and what their
-    products gain.
+    seen_first, tables: a `Look` and `Tables`, as plain tuples. rows: as they were `put`. changed: slots that
+    changed since the look. gained: slots, and what their products gain.
     """
+    look, within = Look(*seen_first), Tables(*tables)
     row, bar = look.row, look.bar
     within.facts[gained[0], GAIN] = gained[1]
     seen = _candidates(look, changed, gained[0], within)

@@ -9,12 +9,11 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from models.sketch_tables import FIRST_WIDTH, TILE, UNIT, Tables, first_product, sought_by
+from models.sketch_tables import FIRST_WIDTH, TILE, TOGETHER, UNIT, Tables, first_product, sought_by
 from models.whole_products import ZERO, whole_products
 
 __all__ = ["Look", "Looks", "looked_at"]
 
-_TOGETHER = 128  # claims that look at once
 _FEW = 4  # fewer claims than this are quicker one by one
 _LANES = 8
 
@@ -60,10 +59,10 @@ def looked_at(rows: Floats, bars: Floats, tables: Tables, *, used: int, number: 
 
     used: how many slots to look at. number: of the look.
     """
-    sought = sought_by(rows, tables.by)
+    sought = sought_by(rows, tables.targets, tables.signs)
     parts = [
-        _seen(sought[start : start + _TOGETHER], bars[start : start + _TOGETHER], tables, used)
-        for start in range(0, len(rows), _TOGETHER)
+        _seen(sought[start : start + TOGETHER], bars[start : start + TOGETHER], tables, used)
+        for start in range(0, len(rows), TOGETHER)
     ]
     counts = np.concatenate([[0], *(np.diff(starts) for starts, _, _ in parts)])
     return Looks(
@@ -90,8 +89,9 @@ def _seen(
         else:
             products = whole_products(first, tables.tiles[number])
         found.append(_reaching(products, least, start, used))
-    claims, slots, products = (np.concatenate([part[k] for part in found]) for k in range(3))
-    return _by_claim(claims, slots, products, len(bars))
+    counts = np.stack([counts for counts, _, _ in found])
+    slots, reached = (np.concatenate([part[k] for part in found]) for k in (1, 2))
+    return _by_claim(counts, slots, reached)
 
 
 @njit(cache=True)
@@ -106,43 +106,60 @@ def _products_of_few(first: NDArray[np.uint8], coarse: NDArray[np.int8]) -> Whol
 
 
 @njit(cache=True)
-def _reaching(
-    products: Whole, least: Whole, start: int, used: int
-) -> tuple[NDArray[np.int32], NDArray[np.int32], Whole]:
-    """Claims, slots and products of those that reach what is least for the claim.
+def _reaching(products: Whole, least: Whole, start: int, used: int) -> tuple[Slots, NDArray[np.int32], Whole]:
+    """How many slots reach what is least for each claim; these, claim by claim; and their products.
 
     products: (claims, slots), of slots from a start on; least: (claims,).
     """
-    count, width = 0, min(products.shape[1], used - start)
-    claims = np.empty(len(products) * width, dtype=np.int32)
-    slots, found = np.empty_like(claims), np.empty_like(claims)
+    width = min(products.shape[1], used - start)
     reach = np.zeros(-(-width // _LANES) * _LANES, dtype=np.uint8)
     lanes = reach.view(np.uint64)
+    some = np.empty(len(lanes), dtype=np.intp)
+    places, counts = (
+        np.empty(len(products) * len(reach), dtype=np.int32),
+        np.empty(len(products), dtype=np.intp),
+    )
+    count = 0
+    # Nothing here is decided by what is found, but how much is written: processors do not foresee that.
     for claim in range(len(products)):
-        line, bar = products[claim], least[claim]
+        line, bar, before, found = products[claim], least[claim], count, 0
         for place in range(width):
             reach[place] = line[place] >= bar
         for lane in range(len(lanes)):
-            if lanes[lane]:
-                for place in range(lane * _LANES, min((lane + 1) * _LANES, width)):
-                    # Written in any case: what is found seldom is not foreseen by the processor.
-                    claims[count], slots[count], found[count] = claim, start + place, line[place]
-                    count += reach[place]
-    return claims[:count].copy(), slots[:count].copy(), found[:count].copy()
+            some[found] = lane * _LANES
+            found += lanes[lane] != 0
+        for number in range(found):
+            for place in range(some[number], some[number] + _LANES):
+                places[count] = place
+                count += reach[place]
+        counts[claim] = count - before
+    slots, reached = np.empty(count, dtype=np.int32), np.empty(count, dtype=np.int32)
+    number = 0
+    for claim in range(len(products)):
+        line = products[claim]
+        for _ in range(counts[claim]):
+            reached[number] = line[places[number]]
+            slots[number] = start + places[number]
+            number += 1
+    return counts, slots, reached
 
 
 @njit(cache=True)
 def _by_claim(
-    claims: NDArray[np.int32], slots: NDArray[np.int32], products: Whole, count: int
+    counts: Slots, slots: NDArray[np.int32], products: Whole
 ) -> tuple[Slots, NDArray[np.int32], Whole]:
-    """The same, claim by claim, and where each claim begins: (count + 1,)."""
-    starts = np.zeros(count + 1, dtype=np.intp)
-    for claim in claims:
-        starts[claim + 1] += 1
-    starts = np.cumsum(starts)
-    nexts, sorted_slots, sorted_products = starts.copy(), np.empty_like(slots), np.empty_like(products)
-    for number in range(len(claims)):
-        place = nexts[claims[number]]
-        nexts[claims[number]] += 1
-        sorted_slots[place], sorted_products[place] = slots[number], products[number]
-    return starts, sorted_slots, sorted_products
+    """Where each claim begins, (claims + 1,), and slots and products in that order.
+
+    counts: (tiles, claims), how many there are; slots, products: tile by tile, and there claim by claim.
+    """
+    starts = np.zeros(counts.shape[1] + 1, dtype=np.intp)
+    starts[1:] = np.cumsum(counts.sum(axis=0))
+    nexts, own_slots, own_products = starts[:-1].copy(), np.empty_like(slots), np.empty_like(products)
+    number = 0
+    for tile in range(len(counts)):
+        for claim in range(len(nexts)):
+            for place in range(nexts[claim], nexts[claim] + counts[tile, claim]):
+                own_slots[place], own_products[place] = slots[number], products[number]
+                number += 1
+            nexts[claim] += counts[tile, claim]
+    return starts, own_slots, own_products

@@ -12,7 +12,7 @@ import numpy as np
 
 from models.closer_look import nearest_of
 from models.first_look import Floats, Looks, Slots, looked_at
-from models.sketch_tables import made_tables, put
+from models.sketch_tables import made_tables, put, settle_changes
 
 __all__ = ["Sketch"]
 
@@ -30,6 +30,7 @@ class Sketch:
     def __init__(self, dimensions: int, capacity: int) -> None:
         self.capacity = capacity
         self._tables = made_tables(dimensions, capacity)
+        self._plain = tuple(self._tables)
         self._changed = 0  # how many
         self._number = 0
 
@@ -38,14 +39,14 @@ class Sketch:
 
         What is kept of a row is the same to the bit whatever it comes with.
         """
-        self._changed = put(slots, rows, scale, self._changed, self._tables)
+        self._changed = put(slots, rows, scale, self._changed, self._plain)
 
     def look(self, rows: Floats, bars: Floats, *, used: int) -> Looks:
         """What some claims see at first. rows: (n, dimensions), mirrored; bars: (n,); n at least 1.
 
         used: how many slots to look at. Ends what an earlier look may be used for.
         """
-        self._tables.changed[self._tables.changes[: self._changed]] = False
+        settle_changes(self._changed, self._tables)
         self._changed = 0
         self._number = next(_NUMBERS)
         return looked_at(rows, bars, self._tables, used=used, number=self._number)
@@ -66,7 +67,7 @@ class Sketch:
         if not self.is_current(looks):
             raise ValueError("rows were looked at anew since")
         changed = self._tables.changes[: self._changed]
-        found = nearest_of(looks.of(place), rows, changed, gained, self._tables)
+        found = nearest_of(tuple(looks.of(place)), rows, changed, gained, self._plain)
         return int(found[0]), float(found[1])
 
     def reaching(self, rows: Floats, bar: float, *, used: int) -> Slots:

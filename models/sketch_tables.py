@@ -4,13 +4,13 @@ The first look compares what the first 128 of 512 buckets hold. Three more of it
 two columns of a row, which are not folded, and for what noise may hide.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from models.folding import OWN, WIDTH, Folding, folded, folding
+from models.folding import OWN, WIDTH, folded, folding
 
 __all__ = [
     "FIRST_WIDTH",
@@ -18,11 +18,13 @@ __all__ = [
     "LENGTH",
     "TAIL",
     "TILE",
+    "TOGETHER",
     "UNIT",
     "Tables",
     "first_product",
     "made_tables",
     "put",
+    "settle_changes",
     "sought_by",
 ]
 
@@ -41,11 +43,12 @@ _NOISE_SOUGHT = 10
 _NOISE_KEPT = np.float32(1.0 / (UNIT * _NOISE_SOUGHT))
 _FIRST_KEPT, _FIRST_SOUGHT = np.float32(512.0), np.float32(16.0)
 _SECOND_KEPT, _SECOND_SOUGHT = np.float32(16.0), np.float32(512.0)
-# What noise may hide, by the length of the row: two and a half times its standard deviation of 0.042.
-_COARSE_NOISE = np.float32(0.105)
+# What noise may hide, by the length of the row: a good two times its standard deviation of 0.042.
+_COARSE_NOISE = np.float32(0.095)
 # Rows that are looked at in one product, which stays in the processor's own cache; no power of two, since
 # numbers that are so many bytes apart have the same place there.
-TILE = 4_032
+TILE = 2_016
+TOGETHER = 128  # claims that look at once
 GAIN, LENGTH = 0, 3  # facts of a slot
 
 Floats = NDArray[np.float32]
@@ -55,11 +58,12 @@ Slots = NDArray[np.intp]
 class Tables(NamedTuple):
     """One entry a slot, but for how rows are folded."""
 
-    by: Folding
+    targets: Slots
+    signs: Floats
     facts: Floats  # (n, 4): what it gains just now, its last two columns, its length
     scale: Floats
     coarse: NDArray[np.int8]  # (n, 132)
-    tiles: NDArray[np.int8]  # the same, as `whole_products` wants its right side: (tiles, 132, slots)
+    tiles: NDArray[np.int8]  # the same at the last look, for `whole_products`: (tiles, 132, slots)
     fine: NDArray[np.int8]  # (n, 4 + 3 x 128): the last four of `coarse` again, since both are needed at once
     changed: NDArray[np.bool_]  # put since the last look
     changes: Slots  # these, one after the other
@@ -67,8 +71,10 @@ class Tables(NamedTuple):
 
 def made_tables(dimensions: int, capacity: int) -> Tables:
     """All zero.  Raises ValueError for rows without a dense part."""
+    by = folding(dimensions)
     return Tables(
-        by=folding(dimensions),
+        targets=by.targets,
+        signs=by.signs,
         facts=np.zeros((capacity, 4), dtype=np.float32),
         scale=np.zeros(capacity, dtype=np.float32),
         coarse=np.zeros((capacity, FIRST_WIDTH), dtype=np.int8),
@@ -85,8 +91,13 @@ def _rounded(value: np.float32, most: int) -> int:
 
 
 @njit(cache=True)
-def put(slots: Slots, rows: Floats, scale: Floats, changed: int, into: Tables) -> int:
-    """Returns how many slots have changed since the last look."""
+def put(slots: Slots, rows: Floats, scale: Floats, changed: int, tables: tuple[Any, ...]) -> int:
+    """Take in what some slots hold now. Returns how many have changed since the last look.
+
+    tables: `Tables` as a plain tuple, which is handed on in half the time; so are all of them that a claim
+    needs.
+    """
+    into = Tables(*tables)
     for place in range(len(slots)):
         slot = slots[place]
         if not into.changed[slot]:
@@ -94,7 +105,7 @@ def put(slots: Slots, rows: Floats, scale: Floats, changed: int, into: Tables) -
             into.changes[changed] = slot
             changed += 1
         into.scale[slot] = scale[place]
-        sums = folded(rows[slot], into.by)
+        sums = folded(rows[slot], into.targets, into.signs)
         total = np.float32(0.0)
         for column in range(len(sums)):
             sums[column] *= scale[place]
@@ -114,18 +125,27 @@ def put(slots: Slots, rows: Floats, scale: Floats, changed: int, into: Tables) -
         coarse[_FIRST] = _rounded(facts[1] * _FIRST_KEPT, _MOST_KEPT)
         coarse[_SECOND] = _rounded(facts[2] * _SECOND_KEPT, _MOST_KEPT)
         fine[:TAIL] = coarse[WIDTH:]
-        tile = into.tiles[slot // TILE]
-        for column in range(FIRST_WIDTH):
-            tile[column, slot % TILE] = coarse[column]
     return changed
 
 
 @njit(cache=True)
-def sought_by(rows: Floats, by: Folding) -> NDArray[np.int8]:
+def settle_changes(changed: int, within: Tables) -> None:
+    """Bring so many changes into the tiles, before all rows are looked at."""
+    changes = np.sort(within.changes[:changed])
+    # Line by line: from one to the next it is far.
+    for column in range(FIRST_WIDTH):
+        for slot in changes:
+            within.tiles[slot // TILE, column, slot % TILE] = within.coarse[slot, column]
+    for slot in changes:
+        within.changed[slot] = False
+
+
+@njit(cache=True)
+def sought_by(rows: Floats, targets: Slots, signs: Floats) -> NDArray[np.int8]:
     """What rows are looked for by: (n, 132) for the first look, and (n, 3 x 128) for the others."""
     sought = np.zeros((len(rows), FIRST_WIDTH + 3 * WIDTH), dtype=np.int8)
     for place in range(len(rows)):
-        sums, into = folded(rows[place], by), sought[place]
+        sums, into = folded(rows[place], targets, signs), sought[place]
         for column in range(WIDTH):
             into[column] = _rounded(sums[column] / _SOUGHT, _MOST_SOUGHT)
         for column in range(WIDTH, len(sums)):

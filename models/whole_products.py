@@ -22,7 +22,7 @@ _IR_VERSION = 10
 def whole_products(left: NDArray[np.uint8], right: NDArray[np.int8]) -> NDArray[np.int32]:
     """`(left - ZERO) @ right`, (n, m): (n, k) numbers from 0 to 127, by (k, m) from -127 to 127.
 
-    Raises ModelError where ONNX Runtime is missing.
+    Raises ModelError where ONNX Runtime is missing or refuses the shapes.
     """
     products: NDArray[np.int32] = _session().run(left=left, right=right)
     return products

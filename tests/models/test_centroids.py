@@ -168,7 +168,8 @@ def loaded(one: Centroids) -> Centroids:
 
 def parts(one: Centroids) -> list[bytes]:
     sketch = one._fresh_sketch()
-    return [array.tobytes() for array in (*sketch._tables.by, *sketch._tables[1:-2])]
+    tables = sketch._tables
+    return [array.tobytes() for array in (tables.facts, tables.scale, tables.coarse, tables.fine)]
 
 
 def test_what_was_loaded_answers_to_the_bit() -> None:
