@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from functools import partial
 
+import msgspec
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -10,9 +11,10 @@ from numpy.typing import NDArray
 from models.centroids import Centroids, Glance
 from models.engine import Engine
 from models.lexical import LEXICAL_DIMENSIONS
-from models.outcome import Event
+from models.outcome import Event, Mention
 from models.representation import mirrored
-from tests.models.claim_factory import DIMENSIONS, story
+from tests.models.claim_factory import DIMENSIONS, claims_of, original, story
+from tests.worlds import read_world
 
 DENSE = 96  # no multiple of what it is folded into
 WIDTH = DENSE + LEXICAL_DIMENSIONS + 2
@@ -243,3 +245,32 @@ def test_an_engine_with_a_sketch_depends_neither_on_batches_nor_on_snapshots(
             pieces.restore(kept)
     assert told == events
     assert pieces.narratives() == whole.narratives()
+
+
+def test_a_busy_stream_depends_neither_on_batches_nor_on_how_claims_look(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Hundreds of comments a minute: many are compared between two reviews, and some were edited."""
+    said = [comment.text for world in ("a", "b") for comment in read_world(world).comments]
+    originals = [original(number, text, minutes=number / 400) for number, text in enumerate(said)]
+    originals += [
+        msgspec.structs.replace(
+            one, text=f"{one.text} Edited: that was wrong.", created_at_ms=last.created_at_ms
+        )
+        for one, last in zip(originals[::40], originals[-20:], strict=False)
+    ]
+    comments = claims_of(originals)
+    outcomes = []
+    for exact_up_to, together in ((0, len(comments)), (0, 1), (0, 7), (20, 50)):
+        monkeypatch.setattr("models.engine.Centroids", partial(Centroids, exact_up_to=exact_up_to))
+        engine, told = Engine(DIMENSIONS), list[tuple[list[Event], list[Mention]]]()
+        for start in range(0, len(comments), together):
+            outcome = engine.observe(comments[start : start + together])
+            told.append((outcome.events, outcome.mentions))
+        events, mentions = ([one for part in told for one in part[k]] for k in range(2))
+        outcomes.append((events, mentions, engine.narratives()))
+    whole, *others = outcomes
+    assert len(whole[2]) > 20
+    assert others[0] == others[1] == whole
+    # Exact or not, what is found is nearly the same.
+    assert len(others[2][2]) == pytest.approx(len(whole[2]), rel=0.05)
