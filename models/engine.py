@@ -120,6 +120,7 @@ class Engine:
         self._reader = Reader(self._representation, self._context, self._judge, self.parameters)
         self._reader.lookout = Lookout(watches)
         self._arrived: list[_Arrived] = []
+        self._waiting = 0  # how many claims with vectors that is
         self._narratives: dict[int, Narrative] = {}
         self._parts = Parts(dimensions)
         self._grouping = Grouping(self._centroids, self._parts, self.parameters)
@@ -245,7 +246,7 @@ class Engine:
             self._sweep(now)
         self._arrived.append(_Arrived(now, at, [self._read(claim, now, at) for claim in claims]))
         is_due = self._review_is_due(now)
-        if is_due or self._waiting() >= _TOGETHER:
+        if is_due or max(self._waiting, len(self._arrived)) >= _TOGETHER:
             self._compare(then_review=is_due)
 
     def _read(self, claim: Claim, now: int, at: int) -> Read | Member:
@@ -253,18 +254,15 @@ class Engine:
             return member_of(claim, at)
         self._unreviewed += 1
         self._unrevised += 1
+        self._waiting += 1
         return self._reader.read(claim, now, at)
-
-    def _waiting(self) -> int:
-        """How many claims are read and not compared."""
-        return sum(len(comment.claims) for comment in self._arrived)
 
     def _compare(self, *, then_review: bool = False) -> None:
         """Find the narratives of what was read, one comment after the other.
 
         then_review: review before the last of them is done with.
         """
-        arrived, self._arrived = self._arrived, []
+        arrived, self._arrived, self._waiting = self._arrived, [], 0
         reads = [claim for comment in arrived for claim in comment.claims if isinstance(claim, Read)]
         glance = self._centroids.glance(
             np.stack([read.row for read in reads]) if reads else _NO_ROWS,
@@ -352,7 +350,7 @@ class Engine:
         return self._window_size() >= self.parameters.window_claims
 
     def _window_size(self) -> int:
-        return len(self._window) + self._waiting()
+        return len(self._window) + self._waiting
 
     def _review(self, now: int, at: int) -> None:
         """Group what is held back with what is near, or everything anew, and act on the groups."""

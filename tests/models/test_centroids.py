@@ -260,6 +260,8 @@ def test_a_busy_stream_depends_neither_on_batches_nor_on_how_claims_look(
         for one, last in zip(originals[::40], originals[-20:], strict=False)
     ]
     comments = claims_of(originals)
+    for number in range(0, len(comments), 9):  # these say nothing
+        comments[number] = [msgspec.structs.replace(one, vector=b"") for one in comments[number]]
     outcomes = []
     for exact_up_to, together in ((0, len(comments)), (0, 1), (0, 7), (20, 50)):
         monkeypatch.setattr("models.engine.Centroids", partial(Centroids, exact_up_to=exact_up_to))
