@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from models.embedding import Embedder
 from models.judge import Judge, judge_of
+from models.metric import Metric, metric_of
 from models.ordinary import ordinary_lines, ordinary_texts
 
 __all__ = ["Background", "background_of", "ordinary_texts"]
@@ -31,8 +32,8 @@ _logger = logging.getLogger(__name__)
 
 
 class Background(msgspec.Struct, frozen=True):
-    """Texts whose terms are ordinary, the mean vector (d,) of each language, and the judge of such vectors,
-    if there is one.
+    """Texts whose terms are ordinary, the mean vector (d,) of each language, and the judge and the metric of
+    such vectors, if there are any.
 
     directions: (k, d), orthonormal; those in which ordinary texts, less their means, differ most.
     """
@@ -41,6 +42,7 @@ class Background(msgspec.Struct, frozen=True):
     means: Mapping[str, NDArray[np.float32]] = {}
     judge: Judge | None = None
     directions: NDArray[np.float32] = np.zeros((0, 0), dtype=np.float32)
+    metric: Metric | None = None
 
 
 def background_of(embedder: Embedder | None, *, cache_dir: Path | None = None) -> Background:
@@ -65,6 +67,7 @@ def background_of(embedder: Embedder | None, *, cache_dir: Path | None = None) -
         dict(zip(chosen, means, strict=True)),
         judge_of(embedder.name),
         _directions(np.concatenate([part - mean for part, mean in zip(parts, means, strict=True)])),
+        metric_of(embedder.name),
     )
 
 

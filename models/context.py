@@ -6,7 +6,8 @@ of the texts, and the less the larger the thread: the more is claimed, the less 
 random the same claim. What calls a whole stream one thread therefore soon says nothing by it.
 
 But everything in a thread is about the same things, and alike for that. What tells its claims apart is how
-they differ from what is usual there: inside a thread, vectors are centred by the thread's own mean.
+they differ from what is usual there: inside a thread, vectors are centred by the thread's own mean, and what
+differences tell claims of a thread apart was learned from labelled ones (see `models.metric`).
 """
 
 import math
@@ -18,6 +19,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from models.lexical import LEXICAL_DIMENSIONS
+from models.metric import Metric
 
 __all__ = ["Context", "ThreadMean", "ThreadSize", "is_chatter", "thread_key"]
 
@@ -59,11 +61,13 @@ def is_chatter(substance: float) -> bool:
 class Context:
     """What is known of threads. same_thread: the similarity that sharing a small one is worth.
 
-    Rows are those of `Representation.rows`; what is called dense is their first part.
+    metric: of such vectors, where there is one. Rows are those of `Representation.rows`; what is called dense
+    is their first part.
     """
 
-    def __init__(self, same_thread: float) -> None:
+    def __init__(self, same_thread: float, metric: Metric | None = None) -> None:
         self._same_thread = same_thread
+        self._metric = metric
         self.sizes: dict[str, ThreadSize] = {}
         self._settled: dict[str, tuple[NDArray[np.float64], int]] = {}  # of claims that left the window
         self._means: dict[str, tuple[NDArray[np.float64], int]] = {}
@@ -114,10 +118,13 @@ class Context:
         """The dense part of rows as it is seen inside its thread: (n, dense), each as long as it was."""
         dense = rows[:, : -LEXICAL_DIMENSIONS - 2]
         means = {thread: self._mean(thread) for thread in set(threads) & self._means.keys()}
-        if not means:
+        if not means and self._metric is None:
             return dense
         none = np.zeros(dense.shape[1], dtype=np.float32)
         centred = dense - np.stack([means.get(thread, none) for thread in threads])
+        if self._metric is not None:
+            inside = np.array([bool(thread) for thread in threads])
+            centred[inside] = self._metric.of(centred[inside])
         lengths = np.sqrt(np.vecdot(centred, centred))
         scale = np.sqrt(np.vecdot(dense, dense)) / np.maximum(lengths, _NO_DIRECTION)
         seen: NDArray[np.float32] = centred * np.where(lengths > _NO_DIRECTION, scale, 0.0)[:, None]
@@ -125,10 +132,13 @@ class Context:
 
     def inside_one(self, thread: str, dense: NDArray[np.float32]) -> NDArray[np.float32]:
         """`inside` of one claim, but for rounding. dense: of its row, (dense,)."""
-        if thread not in self._means:
+        known = self._means.get(thread)
+        if not thread or (known is None and self._metric is None):
             return dense
-        total, claims = self._means[thread]
-        return _seen_inside(dense, total, claims + _PRIOR_CLAIMS)
+        seen = dense.copy() if known is None else _centred(dense, known[0], known[1] + _PRIOR_CLAIMS)
+        if self._metric is not None:
+            self._metric.of_one(seen)
+        return _made_as_long(seen, dense)
 
     def _mean(self, thread: str) -> NDArray[np.float32]:
         total, claims = self._means[thread]
@@ -147,16 +157,23 @@ class Context:
 
 
 @njit(cache=True)
-def _seen_inside(dense: NDArray[np.float32], total: NDArray[np.float64], claims: int) -> NDArray[np.float32]:
+def _centred(dense: NDArray[np.float32], total: NDArray[np.float64], claims: int) -> NDArray[np.float32]:
     centred = np.empty_like(dense)
-    before = after = 0.0
     for column in range(len(dense)):
         centred[column] = dense[column] - np.float32(total[column] / claims)
-        before += dense[column] * dense[column]
-        after += centred[column] * centred[column]
-    length = math.sqrt(after)
-    centred *= np.float32(math.sqrt(before) / length if length > _NO_DIRECTION else 0.0)
     return centred
+
+
+@njit(cache=True)
+def _made_as_long(vector: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The vector, which is changed."""
+    before = after = 0.0
+    for column in range(len(vector)):
+        before += other[column] * other[column]
+        after += vector[column] * vector[column]
+    length = math.sqrt(after)
+    vector *= np.float32(math.sqrt(before) / length if length > _NO_DIRECTION else 0.0)
+    return vector
 
 
 def _packed(means: Mapping[str, tuple[NDArray[np.float64], int]]) -> list[tuple[str, ThreadMean]]:

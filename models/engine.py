@@ -116,7 +116,8 @@ class Engine:
         )
         self._judge = None if background is None else background.judge
         unjudged = self.parameters.unjudged if self._judge is None else 0.0
-        self._context = Context(self.parameters.same_thread - unjudged)
+        metric = None if background is None else background.metric
+        self._context = Context(self.parameters.same_thread - unjudged, metric)
         self._reader = Reader(self._representation, self._context, self._judge, self.parameters)
         self._reader.lookout = Lookout(watches)
         self._arrived: list[_Arrived] = []

@@ -35,7 +35,7 @@ __all__ = [
     "unpack_pieces",
 ]
 
-SNAPSHOT_VERSION = 7
+SNAPSHOT_VERSION = 8
 CORE, NARRATIVE, SEEN = "core", "narrative/", "seen/"  # names of pieces; the latter two go on with a number
 
 Packed = bytes | memoryview
