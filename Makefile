@@ -58,8 +58,9 @@ faults: setup ## Break brokers and workers, and count what is lost (half an hour
 	@.ci/system-packages
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.faults $(FAULTS)
 
-fit: setup ## Fit the judge of substance and stance anew to the labelled worlds (minutes)
+fit: setup ## Fit the judge and the metric anew to labelled comments (minutes)
 	$(BIN)/python -m tests.bench.judge --write
+	$(BIN)/python -m tests.bench.metric --write
 
 requirements: setup ## Renew requirements.txt from pyproject.toml
 	@head -n 2 requirements.txt > $(VENV)/requirements.txt

@@ -7,7 +7,8 @@ random the same claim. What calls a whole stream one thread therefore soon says 
 
 But everything in a thread is about the same things, and alike for that. What tells its claims apart is how
 they differ from what is usual there: inside a thread, vectors are centred by the thread's own mean, and what
-differences tell claims of a thread apart was learned from labelled ones (see `models.metric`).
+differences tell claims of a thread apart was learned from labelled ones (see `models.metric`; where sharing a
+thread says nothing, because it is too large to be a discussion, this is left out).
 """
 
 import math
@@ -123,7 +124,8 @@ class Context:
         none = np.zeros(dense.shape[1], dtype=np.float32)
         centred = dense - np.stack([means.get(thread, none) for thread in threads])
         if self._metric is not None:
-            inside = np.array([bool(thread) for thread in threads])
+            told_apart = {thread: self.worth(thread) > 0.0 for thread in set(threads)}
+            inside = np.array([told_apart[thread] for thread in threads])
             centred[inside] = self._metric.of(centred[inside])
         lengths = np.sqrt(np.vecdot(centred, centred))
         scale = np.sqrt(np.vecdot(dense, dense)) / np.maximum(lengths, _NO_DIRECTION)
@@ -133,11 +135,12 @@ class Context:
     def inside_one(self, thread: str, dense: NDArray[np.float32]) -> NDArray[np.float32]:
         """`inside` of one claim, but for rounding. dense: of its row, (dense,)."""
         known = self._means.get(thread)
-        if not thread or (known is None and self._metric is None):
+        metric = self._metric if self.worth(thread) > 0.0 else None
+        if known is None and metric is None:
             return dense
         seen = dense.copy() if known is None else _centred(dense, known[0], known[1] + _PRIOR_CLAIMS)
-        if self._metric is not None:
-            self._metric.of_one(seen)
+        if metric is not None:
+            metric.of_one(seen)
         return _made_as_long(seen, dense)
 
     def _mean(self, thread: str) -> NDArray[np.float32]:

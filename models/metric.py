@@ -50,7 +50,7 @@ class Metric:
         return int(self._directions.shape[1])
 
     def of(self, centred: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Vectors less the means of their languages and thread, (n, d), as they are to be compared: (n, d)."""
+        """Vectors less the means of language and thread, (n, d), as they are to be compared: (n, d)."""
         along: NDArray[np.float32] = (centred @ self._directions.T) * self._added
         stretched: NDArray[np.float32] = centred + along @ self._directions
         return stretched

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from models.background import Background
+from models.context import Context
 from models.lexical import terms
 from models.metric import Metric, metric_of
 from models.representation import DENSE_SHARE, Representation
@@ -30,20 +31,33 @@ def test_one_vector_is_as_many() -> None:
     assert vectors == pytest.approx(together, abs=1e-6)
 
 
-def test_rows_are_measured_by_it() -> None:
+def seen(metric: Metric | None, thread: str, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Dense parts as a context sees them that knows the thread "t"."""
+    context = Context(0.1, metric)
+    context.measure(["t"] * len(rows), rows)
+    together = context.inside([thread] * len(rows), rows)
+    for row, one in zip(rows, together, strict=True):
+        assert context.inside_one(thread, row[: one.size]) == pytest.approx(one, abs=1e-6)
+    return together
+
+
+def test_claims_are_measured_by_it_inside_their_thread() -> None:
     vectors = np.random.default_rng(8).standard_normal((4, 16)).astype(np.float32)
     texts, substance = [terms(f"claim {number}") for number in range(4)], np.zeros(4, dtype=np.float32)
-    with_it = Representation(16, Background(metric=metric(16)))
-    without = Representation(16)
-    plain, measured = (one.rows(["en"] * 4, vectors, texts, substance) for one in (without, with_it))
-    assert np.sum(measured[:, :16] ** 2, axis=1) == pytest.approx([DENSE_SHARE] * 4, rel=1e-5)
-    expected = metric(16).of(vectors)
+    rows = Representation(16).rows(["en"] * 4, vectors, texts, substance)
+    dense = rows[:, :16]
+    plain, measured = (seen(one, "t", rows) for one in (None, metric(16)))
+    assert np.linalg.norm(measured, axis=1) == pytest.approx(np.linalg.norm(dense, axis=1), rel=1e-5)
+    expected = metric(16).of(plain)
     cosines = expected @ expected.T / np.outer(*[np.linalg.norm(expected, axis=1)] * 2)
-    assert measured[:, :16] @ measured[:, :16].T == pytest.approx(DENSE_SHARE * cosines, abs=1e-5)
-    assert np.array_equal(plain[:, 16:], measured[:, 16:])
-    assert not np.allclose(plain[:, :16], measured[:, :16])
-    alone = with_it.row("en", vectors[1], texts[1], 0.0)
-    assert alone == pytest.approx(measured[1], abs=1e-6)
+    assert measured @ measured.T == pytest.approx(DENSE_SHARE * cosines, abs=1e-5)
+    # A thread that is not known has no mean yet; without a thread there is nothing to be inside of.
+    stretched = metric(16).of(dense)
+    stretched *= np.linalg.norm(dense, axis=1, keepdims=True) / np.linalg.norm(
+        stretched, axis=1, keepdims=True
+    )
+    assert seen(metric(16), "other", rows) == pytest.approx(stretched, abs=1e-5)
+    assert np.array_equal(seen(metric(16), "", rows), dense)
 
 
 def test_what_ships_is_for_one_model() -> None:
