@@ -215,7 +215,7 @@ class Centroids:
 
     def _trusted(self, slots: NDArray[np.intp]) -> NDArray[np.float32]:
         """What sums are divided by to be means, as far as they are trusted."""
-        trusted: NDArray[np.float32] = np.maximum(self._sizes[slots] + self._doubt, np.float32(1.0))
+        trusted: NDArray[np.float32] = _as_trusted(self._sizes[slots], self._doubt)
         return trusted
 
     def _scale(self, slots: NDArray[np.intp]) -> NDArray[np.float32]:
@@ -384,6 +384,13 @@ def _all_products(sums: NDArray[np.float32], row: NDArray[np.float32]) -> NDArra
 
 
 @njit(cache=True)
+def _as_trusted(sizes: NDArray[np.float32], doubt: np.float32) -> NDArray[np.float32]:
+    """Sizes of narratives, as far as they are trusted to be."""
+    trusted: NDArray[np.float32] = np.maximum(sizes + doubt, np.float32(1.0))
+    return trusted
+
+
+@njit(cache=True)
 def _scales(
     slots: NDArray[np.intp],
     sizes: NDArray[np.float32],
@@ -391,12 +398,11 @@ def _scales(
     doubt: np.float32,
     idle_factor: np.float32,
 ) -> NDArray[np.float32]:
-    scales = np.empty(len(slots), dtype=np.float32)
+    trusted = _as_trusted(sizes[slots], doubt)
     for place in range(len(slots)):
-        trusted = max(sizes[slots[place]] + doubt, np.float32(1.0))
-        scales[place] = np.float32(1.0) / (
-            trusted * (np.float32(1.0) if active[slots[place]] else idle_factor)
-        )
+        if not active[slots[place]]:
+            trusted[place] *= idle_factor
+    scales: NDArray[np.float32] = np.float32(1.0) / trusted
     return scales
 
 
