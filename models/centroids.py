@@ -10,7 +10,7 @@ which are compared.
 
 import heapq
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -18,6 +18,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from models.first_look import Looks
+from models.means import Means, scale_of, trusted
 from models.parts import Rest
 from models.representation import mirrored
 from models.similarity import similarity
@@ -187,8 +188,7 @@ class Centroids:
         if self._has_many():
             slot, found = self._sought(glance, place, (gained, gains))
         else:
-            slots = np.arange(self._used)
-            similar = _all_products(self._sums[: self._used], glance.rows[place]) * self._scale(slots)
+            similar = _all_products(self._used, tuple(self._means()), glance.rows[place])
             similar[gained] += gains
             similar[self._uids[: self._used] == _NONE] = _NEVER
             slot = int(similar.argmax())
@@ -206,33 +206,41 @@ class Centroids:
         self, glance: Glance, place: int, gained: tuple[NDArray[np.intp], NDArray[np.float32]]
     ) -> tuple[int, float]:
         """The slot, -1 for none, and the similarity."""
-        sketch, looks = self._fresh_sketch(), glance.looks
+        sketch, looks = self._own_sketch(), glance.looks
         if looks is None or not sketch.is_current(looks):
             # There were few narratives, or the arrays have grown: as if it came by itself.
             here = slice(place, place + 1)
             looks, place = self._looked(glance.rows[here], glance.thresholds[here]), 0
-        return sketch.nearest(looks, place, self._sums, gained)
+        return sketch.nearest(looks, place, self._means(), fresh=self._taken_stale(), gained=gained)
 
     def _trusted(self, slots: NDArray[np.intp]) -> NDArray[np.float32]:
         """What sums are divided by to be means, as far as they are trusted."""
-        trusted: NDArray[np.float32] = _as_trusted(self._sizes[slots], self._doubt)
-        return trusted
+        sizes: NDArray[np.float32] = _all_trusted(self._sizes[slots], self._doubt)
+        return sizes
 
-    def _scale(self, slots: NDArray[np.intp]) -> NDArray[np.float32]:
-        """What sums are multiplied by to be means, as trusted and as idle as they are."""
-        scale: NDArray[np.float32] = _scales(slots, self._sizes, self._active, self._doubt, self._idle_factor)
-        return scale
+    def _means(self) -> Means:
+        return Means(self._sums, self._sizes, self._active, self._doubt, self._idle_factor)
 
-    def _fresh_sketch(self) -> Sketch:
-        """The sketch of all means, as trusted and as idle as they are now."""
+    def _own_sketch(self) -> Sketch:
+        """The sketch of all means, which need not be fresh."""
         if self._sketch is None or self._sketch.capacity < len(self._sizes):
             self._sketch = Sketch(self._dimensions, len(self._sizes))
             self._stale = set(range(self._used))
-        if self._stale:
-            slots = np.array(list(self._stale), dtype=np.intp)  # in any order: they do not touch one another
-            self._sketch.put(slots, self._sums, self._scale(slots))
-            self._stale.clear()
         return self._sketch
+
+    def _fresh_sketch(self) -> Sketch:
+        """The sketch of all means, as trusted and as idle as they are now."""
+        sketch = self._own_sketch()
+        sketch.put(self._taken_stale(), self._means())
+        return sketch
+
+    def _taken_stale(self) -> NDArray[np.intp]:
+        """Slots that are about to be put into the sketch, in any order: they do not touch one another."""
+        if not self._stale:
+            return _NO_SLOTS
+        slots = np.array(list(self._stale), dtype=np.intp)
+        self._stale.clear()
+        return slots
 
     def related(self, rows: NDArray[np.float32], threshold: float, but: Iterable[int] = ()) -> list[int]:
         """Uids, ascending, of narratives that some of the rows (n, dimensions) could join, but for some."""
@@ -375,35 +383,21 @@ class Centroids:
 
 
 @njit(cache=True)
-def _all_products(sums: NDArray[np.float32], row: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Of each sum and the row, (n,)."""
-    products = np.empty(len(sums), dtype=np.float32)
-    for slot in range(len(sums)):
-        products[slot] = similarity(sums[slot], row)
+def _all_products(used: int, means: tuple[Any, ...], row: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Of each mean of some slots and the row, (used,). means: `Means` as a plain tuple."""
+    of = Means(*means)
+    products = np.empty(used, dtype=np.float32)
+    for slot in range(used):
+        products[slot] = similarity(of.sums[slot], row) * scale_of(slot, of)
     return products
 
 
 @njit(cache=True)
-def _as_trusted(sizes: NDArray[np.float32], doubt: np.float32) -> NDArray[np.float32]:
-    """Sizes of narratives, as far as they are trusted to be."""
-    trusted: NDArray[np.float32] = np.maximum(sizes + doubt, np.float32(1.0))
-    return trusted
-
-
-@njit(cache=True)
-def _scales(
-    slots: NDArray[np.intp],
-    sizes: NDArray[np.float32],
-    active: NDArray[np.bool_],
-    doubt: np.float32,
-    idle_factor: np.float32,
-) -> NDArray[np.float32]:
-    trusted = _as_trusted(sizes[slots], doubt)
-    for place in range(len(slots)):
-        if not active[slots[place]]:
-            trusted[place] *= idle_factor
-    scales: NDArray[np.float32] = np.float32(1.0) / trusted
-    return scales
+def _all_trusted(sizes: NDArray[np.float32], doubt: np.float32) -> NDArray[np.float32]:
+    found = np.empty_like(sizes)
+    for place in range(len(sizes)):
+        found[place] = trusted(sizes[place], doubt)
+    return found
 
 
 @njit(cache=True)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from models.first_look import Look
 from models.folding import WIDTH
 from models.similarity import similarity
-from models.sketch_tables import GAIN, LENGTH, TAIL, UNIT, Tables, first_product
+from models.sketch_tables import FIRST_WIDTH, GAIN, LAST, LENGTH, TAIL, UNIT, Tables, first_product, put
 
 __all__ = ["nearest_of"]
 
@@ -45,20 +45,22 @@ class _Seen(NamedTuple):
 @njit(cache=True)
 def nearest_of(
     seen_first: tuple[Any, ...],
-    rows: Floats,
-    changed: Slots,
+    means: tuple[Any, ...],
+    renewed: tuple[Slots, int],
     gained: tuple[Slots, Floats],
     tables: tuple[Any, ...],
-) -> tuple[int, np.float32]:
+) -> tuple[int, np.float32, int]:
     """The slot of the highest product with a claim, and that; -1 where none reaches the bar.
 
-    seen_first, tables: a `Look` and `Tables`, as plain tuples. rows: as they were `put`. changed: slots that
-    changed since the look. gained: slots, and what their products gain.
+    Besides, how many slots have changed since the look. seen_first, means, tables: `Look`, `Means` and
+    `Tables`, as plain tuples. renewed: slots that are to be `put` before, and how many have changed
+    already. gained: slots, and what their products gain.
     """
+    changed = put(renewed[0], means, renewed[1], tables)
     look, within = Look(*seen_first), Tables(*tables)
-    row, bar = look.row, look.bar
+    row, bar, rows = look.row, look.bar, means[0]
     within.facts[gained[0], GAIN] = gained[1]
-    seen = _candidates(look, changed, gained[0], within)
+    seen = _candidates(look, within.changes[:changed], gained[0], within)
     best, highest = _NONE, _ANY
     if len(seen.slots):
         best = _guess(seen, look, within)
@@ -77,25 +79,26 @@ def nearest_of(
             if similar > highest or (similar == highest and slots[number] < best):
                 best, highest = slots[number], similar
     within.facts[gained[0], GAIN] = np.float32(0.0)
-    return (best, highest) if highest >= look.bar else (_NONE, highest)
+    return (best if highest >= look.bar else _NONE), highest, changed
 
 
 @njit(cache=True)
 def _candidates(look: Look, changed: Slots, gained: Slots, within: Tables) -> _Seen:
     """The slots that may reach the bar. Those that changed since the look, or gain, are looked at now."""
     again = np.concatenate((changed, gained))
-    most = len(look.slots) + len(again)
+    most = (look.ends - look.starts).sum() + len(again)
     slots, products = np.empty(most, dtype=np.intp), np.empty(most, dtype=np.int32)
     might = np.empty(most, dtype=np.float32)
     is_changed, facts, coarse = within.changed, within.facts, within.coarse
     seen_slots, seen_products, sought, bar = look.slots, look.products, look.sought, look.bar
     count = 0
-    for number in range(len(seen_slots)):
-        slot = seen_slots[number]
-        if not is_changed[slot] and facts[slot, GAIN] == 0.0:
-            slots[count], products[count] = slot, seen_products[number]
-            might[count] = np.float32(products[count]) * UNIT
-            count += 1
+    for stretch in range(len(look.starts)):
+        for number in range(look.starts[stretch], look.ends[stretch]):
+            slot = seen_slots[number]
+            if not is_changed[slot] and facts[slot, GAIN] == 0.0:
+                slots[count], products[count] = slot, seen_products[number]
+                might[count] = np.float32(products[count]) * UNIT
+                count += 1
     for number in range(len(again)):
         slot = again[number]
         if number >= len(changed) and (is_changed[slot] or facts[slot, GAIN] == 0.0):
@@ -136,7 +139,8 @@ def _looked_closer(
     """Those of some of the slots that may still reach a bar by the other sums, and at most what they are."""
     # Names of their own: to hand the tables on for each slot would take longer than all the rest.
     fine, facts, seen_slots, products = within.fine, within.facts, seen.slots, seen.products
-    others, one, other = look.sought[WIDTH:], look.row[-2], look.row[-1]
+    others, last = look.sought[FIRST_WIDTH:], look.sought[WIDTH:FIRST_WIDTH].astype(np.int32)
+    one, other = look.row[-2], look.row[-1]
     slots, finer = np.empty(len(near), dtype=np.intp), np.empty(len(near), dtype=np.float32)
     totals, count = np.empty(len(near), dtype=np.int32), 0
     for number in near:
@@ -145,6 +149,8 @@ def _looked_closer(
         rest = own[GAIN] + own[1] * one + own[2] * other
         # A product is the mean of those of as many sums as are looked at.
         total = products[number] + _middle_product(fine[slot], others)
+        for column in range(TAIL):
+            total -= np.int32(own[LAST + column]) * last[column]
         slots[count], totals[count] = slot, total
         count += np.float32(total) * (UNIT * np.float32(0.5)) + rest + _MIDDLE_NOISE * own[LENGTH] >= bar
     for place in range(count):
@@ -158,12 +164,10 @@ def _looked_closer(
 
 @njit(cache=True)
 def _middle_product(fine: NDArray[np.int8], others: NDArray[np.int8]) -> np.int32:
-    """Of the second sum, less the last numbers of the first look."""
+    """Of the second sum."""
     total = np.int32(0)
-    for column in range(TAIL, TAIL + WIDTH):
+    for column in range(WIDTH):
         total += np.int32(fine[column]) * np.int32(others[column])
-    for column in range(TAIL):
-        total -= np.int32(fine[column]) * np.int32(others[column])
     return total
 
 
@@ -171,7 +175,7 @@ def _middle_product(fine: NDArray[np.int8], others: NDArray[np.int8]) -> np.int3
 def _last_product(fine: NDArray[np.int8], others: NDArray[np.int8]) -> np.int32:
     """Of the third and fourth sum."""
     total = np.int32(0)
-    for column in range(TAIL + WIDTH, TAIL + 3 * WIDTH):
+    for column in range(WIDTH, 3 * WIDTH):
         total += np.int32(fine[column]) * np.int32(others[column])
     return total
 

@@ -23,35 +23,54 @@ Whole = NDArray[np.int32]
 
 
 class Look(NamedTuple):
-    """What one claim sees at first: slots, and whole products, (k,) both.
+    """What one claim sees at first: slots, and whole products, in some stretches of what several see.
 
-    row: (dimensions,), mirrored. bar: the similarity that matters to it.
+    row: (dimensions,), mirrored. bar: the similarity that matters to it. starts, ends: of the stretches.
     """
 
     row: Floats
     bar: np.float32
     sought: NDArray[np.int8]  # (132 + 3 x 128,)
+    starts: Slots
+    ends: Slots
+    slots: NDArray[np.int32]
+    products: Whole
+
+
+class _Part(NamedTuple):
+    """What those see who look in one product. starts, ends: (n, tiles)."""
+
+    starts: Slots
+    ends: Slots
     slots: NDArray[np.int32]
     products: Whole
 
 
 class Looks(NamedTuple):
-    """What some claims see at first. starts: (n + 1,), where the slots of each claim begin."""
+    """What some claims see at first, so many of them in each part."""
 
     rows: Floats
     bars: Floats
     sought: NDArray[np.int8]
-    starts: Slots
-    slots: NDArray[np.int32]
-    products: Whole
+    parts: list[_Part]
     number: int
 
     def of(self, place: int) -> Look:
-        """Those of one claim."""
-        own = slice(self.starts[place], self.starts[place + 1])
+        """That of one claim."""
+        part, own = self.parts[place // TOGETHER], place % TOGETHER
         return Look(
-            self.rows[place], self.bars[place], self.sought[place], self.slots[own], self.products[own]
+            self.rows[place],
+            self.bars[place],
+            self.sought[place],
+            part.starts[own],
+            part.ends[own],
+            part.slots,
+            part.products,
         )
+
+    def seen(self) -> NDArray[np.int32]:
+        """All slots, in no order, some of them several times."""
+        return np.concatenate([part.slots for part in self.parts])
 
 
 def looked_at(rows: Floats, bars: Floats, tables: Tables, *, used: int, number: int) -> Looks:
@@ -64,22 +83,10 @@ def looked_at(rows: Floats, bars: Floats, tables: Tables, *, used: int, number: 
         _seen(sought[start : start + TOGETHER], bars[start : start + TOGETHER], tables, used)
         for start in range(0, len(rows), TOGETHER)
     ]
-    counts = np.concatenate([[0], *(np.diff(starts) for starts, _, _ in parts)])
-    return Looks(
-        rows,
-        bars,
-        sought,
-        np.cumsum(counts),
-        np.concatenate([slots for _, slots, _ in parts]),
-        np.concatenate([products for _, _, products in parts]),
-        number,
-    )
+    return Looks(rows, bars, sought, parts, number)
 
 
-def _seen(
-    sought: NDArray[np.int8], bars: Floats, tables: Tables, used: int
-) -> tuple[Slots, NDArray[np.int32], Whole]:
-    """Where the slots of each claim begin, (n + 1,); the slots; and their products."""
+def _seen(sought: NDArray[np.int8], bars: Floats, tables: Tables, used: int) -> _Part:
     first = (sought[:, :FIRST_WIDTH] + np.int8(ZERO)).astype(np.uint8)
     least = np.ceil(bars / UNIT).astype(np.int32)
     found = []
@@ -91,7 +98,9 @@ def _seen(
         found.append(_reaching(products, least, start, used))
     counts = np.stack([counts for counts, _, _ in found])
     slots, reached = (np.concatenate([part[k] for part in found]) for k in (1, 2))
-    return _by_claim(counts, slots, reached)
+    # Tile by tile, and there claim by claim.
+    ends = counts.cumsum().reshape(counts.shape)
+    return _Part(np.ascontiguousarray((ends - counts).T), np.ascontiguousarray(ends.T), slots, reached)
 
 
 @njit(cache=True)
@@ -142,24 +151,3 @@ def _reaching(products: Whole, least: Whole, start: int, used: int) -> tuple[Slo
             slots[number] = start + places[number]
             number += 1
     return counts, slots, reached
-
-
-@njit(cache=True)
-def _by_claim(
-    counts: Slots, slots: NDArray[np.int32], products: Whole
-) -> tuple[Slots, NDArray[np.int32], Whole]:
-    """Where each claim begins, (claims + 1,), and slots and products in that order.
-
-    counts: (tiles, claims), how many there are; slots, products: tile by tile, and there claim by claim.
-    """
-    starts = np.zeros(counts.shape[1] + 1, dtype=np.intp)
-    starts[1:] = np.cumsum(counts.sum(axis=0))
-    nexts, own_slots, own_products = starts[:-1].copy(), np.empty_like(slots), np.empty_like(products)
-    number = 0
-    for tile in range(len(counts)):
-        for claim in range(len(nexts)):
-            for place in range(nexts[claim], nexts[claim] + counts[tile, claim]):
-                own_slots[place], own_products[place] = slots[number], products[number]
-                number += 1
-            nexts[claim] += counts[tile, claim]
-    return starts, own_slots, own_products

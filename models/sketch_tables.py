@@ -11,6 +11,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from models.folding import OWN, WIDTH, folded, folding
+from models.means import Means, scale_of
 
 __all__ = [
     "FIRST_WIDTH",
@@ -49,7 +50,9 @@ _COARSE_NOISE = np.float32(0.095)
 # numbers that are so many bytes apart have the same place there.
 TILE = 2_016
 TOGETHER = 128  # claims that look at once
-GAIN, LENGTH = 0, 3  # facts of a slot
+GAIN, LENGTH, LAST = 0, 3, 4  # facts of a slot; from the last on, the last numbers of its first look
+_FACTS = 8
+_LINE = 64  # bytes that come from memory at once
 
 Floats = NDArray[np.float32]
 Slots = NDArray[np.intp]
@@ -60,11 +63,11 @@ class Tables(NamedTuple):
 
     targets: Slots
     signs: Floats
-    facts: Floats  # (n, 4): what it gains just now, its last two columns, its length
+    facts: Floats  # (n, 8): gain just now, last two columns, length, last four of `coarse`
     scale: Floats
     coarse: NDArray[np.int8]  # (n, 132)
     tiles: NDArray[np.int8]  # the same at the last look, for `whole_products`: (tiles, 132, slots)
-    fine: NDArray[np.int8]  # (n, 4 + 3 x 128): the last four of `coarse` again, since both are needed at once
+    fine: NDArray[np.int8]  # (n, 3 x 128)
     changed: NDArray[np.bool_]  # put since the last look
     changes: Slots  # these, one after the other
 
@@ -75,14 +78,21 @@ def made_tables(dimensions: int, capacity: int) -> Tables:
     return Tables(
         targets=by.targets,
         signs=by.signs,
-        facts=np.zeros((capacity, 4), dtype=np.float32),
+        facts=_zeros(capacity, _FACTS * 4).view(np.float32),
         scale=np.zeros(capacity, dtype=np.float32),
         coarse=np.zeros((capacity, FIRST_WIDTH), dtype=np.int8),
         tiles=np.zeros((-(-capacity // TILE), FIRST_WIDTH, TILE), dtype=np.int8),
-        fine=np.zeros((capacity, TAIL + 3 * WIDTH), dtype=np.int8),
+        fine=_zeros(capacity, 3 * WIDTH),
         changed=np.zeros(capacity, dtype=np.bool_),
         changes=np.zeros(capacity, dtype=np.intp),
     )
+
+
+def _zeros(rows: int, length: int) -> NDArray[np.int8]:
+    """(rows, length). They are read here and there: no row shares a line of memory that it need not."""
+    room = np.zeros(rows * length + _LINE, dtype=np.int8)
+    start = -room.ctypes.data % _LINE
+    return room[start : start + rows * length].reshape(rows, length)
 
 
 @njit(cache=True)
@@ -91,40 +101,42 @@ def _rounded(value: np.float32, most: int) -> int:
 
 
 @njit(cache=True)
-def put(slots: Slots, rows: Floats, scale: Floats, changed: int, tables: tuple[Any, ...]) -> int:
+def put(slots: Slots, means: tuple[Any, ...], changed: int, tables: tuple[Any, ...]) -> int:
     """Take in what some slots hold now. Returns how many have changed since the last look.
 
-    tables: `Tables` as a plain tuple, which is handed on in half the time; so are all of them that a claim
-    needs.
+    means, tables: `Means` and `Tables` as plain tuples, which are handed on in half the time; so are all of
+    them that a claim needs.
     """
-    into = Tables(*tables)
-    for place in range(len(slots)):
-        slot = slots[place]
+    into, of = Tables(*tables), Means(*means)
+    rows = of.sums
+    for slot in slots:
+        scale = scale_of(slot, of)
         if not into.changed[slot]:
             into.changed[slot] = True
             into.changes[changed] = slot
             changed += 1
-        into.scale[slot] = scale[place]
+        into.scale[slot] = scale
         sums = folded(rows[slot], into.targets, into.signs)
         total = np.float32(0.0)
         for column in range(len(sums)):
-            sums[column] *= scale[place]
+            sums[column] *= scale
             if column < WIDTH:
                 total += sums[column] * sums[column]
         coarse, fine, facts = into.coarse[slot], into.fine[slot], into.facts[slot]
         for column in range(WIDTH):
             coarse[column] = _rounded(sums[column] / _KEPT, _MOST_KEPT)
         for column in range(WIDTH, len(sums)):
-            fine[column - WIDTH + TAIL] = _rounded(sums[column] / _KEPT, _MOST_KEPT)
+            fine[column - WIDTH] = _rounded(sums[column] / _KEPT, _MOST_KEPT)
         for column in range(OWN):
-            own = rows[slot, column - OWN] * scale[place]
+            own = rows[slot, column - OWN] * scale
             facts[1 + column] = own
             total += own * own
         facts[LENGTH] = np.sqrt(total)
         coarse[_NOISE] = _rounded(np.ceil(_COARSE_NOISE * facts[LENGTH] * _NOISE_KEPT), _MOST_KEPT)
         coarse[_FIRST] = _rounded(facts[1] * _FIRST_KEPT, _MOST_KEPT)
         coarse[_SECOND] = _rounded(facts[2] * _SECOND_KEPT, _MOST_KEPT)
-        fine[:TAIL] = coarse[WIDTH:]
+        for column in range(TAIL):
+            facts[LAST + column] = coarse[WIDTH + column]
     return changed
 
 

@@ -69,8 +69,8 @@ class PowerCut(BaseException):
 class Cuts:
     """When the power is cut: counted in comments, for how many of them go together is a matter of timing.
 
-    Once a cut is due, it is for every thing that is done (comments delivered, a cursor saved) as likely as not.
-    spread: the mean of the comments sent between two cuts.
+    Once a cut is due, it is for every thing that is done (comments delivered, a cursor saved) as likely
+    as not. spread: the mean of the comments sent between two cuts.
     """
 
     def __init__(self, count: int, *, spread: int) -> None:

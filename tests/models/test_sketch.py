@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from models.first_look import Look
 from models.folding import folded, folding
 from models.lexical import LEXICAL_DIMENSIONS
+from models.means import Means
 from models.sketch import Sketch
 
 DENSE = 96
@@ -17,6 +19,12 @@ Array = NDArray[np.float32]
 def rows_at_random() -> Array:
     rows = np.random.default_rng(5).standard_normal((SLOTS, WIDTH)).astype(np.float32)
     return rows / np.float32(np.sqrt(WIDTH))
+
+
+def means_of(rows: Array, scale: Array | None = None) -> Means:
+    """Means that are the rows, or these times a scale of at most 1."""
+    sizes = np.ones(len(rows), dtype=np.float32) if scale is None else (1.0 / scale).astype(np.float32)
+    return Means(rows, sizes, np.ones(len(rows), dtype=np.bool_), np.float32(0.0), np.float32(2.0))
 
 
 def every_slot() -> NDArray[np.intp]:
@@ -31,9 +39,9 @@ def parts(sketch: Sketch) -> list[bytes]:
 def test_what_is_kept_of_a_row_does_not_depend_on_the_others() -> None:
     rows, scale = rows_at_random(), np.linspace(0.1, 1.0, SLOTS).astype(np.float32)
     at_once, one_by_one = Sketch(WIDTH, SLOTS), Sketch(WIDTH, SLOTS)
-    at_once.put(every_slot(), rows, scale)
+    at_once.put(every_slot(), means_of(rows, scale))
     for slot in every_slot()[::-1]:
-        one_by_one.put(slot[None], rows, scale[slot][None])
+        one_by_one.put(slot[None], means_of(rows, scale))
     assert parts(at_once) == parts(one_by_one)
 
 
@@ -60,14 +68,15 @@ def nearest(
     sketch: Sketch, rows: Array, gained: tuple[NDArray[np.intp], Array], bar: float = 0.1
 ) -> tuple[int, float]:
     """To row 7."""
-    return sketch.nearest(sketch.look(rows[7:8], bars(bar), used=SLOTS), 0, rows, gained)
+    looks = sketch.look(rows[7:8], bars(bar), used=SLOTS)
+    return sketch.nearest(looks, 0, means_of(rows), gained=gained)
 
 
 def test_the_most_similar_is_found_and_of_equals_the_first() -> None:
     rows = rows_at_random()
     rows[31] = rows[7]
     sketch = Sketch(WIDTH, SLOTS)
-    sketch.put(every_slot(), rows, np.ones(SLOTS, dtype=np.float32))
+    sketch.put(every_slot(), means_of(rows))
     slot, similarity = nearest(sketch, rows, NOTHING)
     assert slot == 7
     assert similarity == pytest.approx(float(np.vecdot(rows[7], rows[7])), abs=1e-5)
@@ -76,7 +85,7 @@ def test_the_most_similar_is_found_and_of_equals_the_first() -> None:
 def test_what_slots_gain_counts_for_one_search() -> None:
     rows = rows_at_random()
     sketch = Sketch(WIDTH, SLOTS)
-    sketch.put(every_slot(), rows, np.ones(SLOTS, dtype=np.float32))
+    sketch.put(every_slot(), means_of(rows))
     gained = np.array([13], dtype=np.intp), np.array([5.0], dtype=np.float32)
     slot, similarity = nearest(sketch, rows, gained)
     assert slot == 13
@@ -87,33 +96,41 @@ def test_what_slots_gain_counts_for_one_search() -> None:
 def test_what_reaches_the_bar_nowhere_finds_nothing() -> None:
     rows = rows_at_random()
     sketch = Sketch(WIDTH, SLOTS)
-    sketch.put(every_slot(), rows, np.ones(SLOTS, dtype=np.float32))
+    sketch.put(every_slot(), means_of(rows))
     assert nearest(sketch, rows, NOTHING, bar=7.0)[0] == -1
 
 
 def test_a_look_serves_until_the_next() -> None:
     rows = rows_at_random()
     sketch = Sketch(WIDTH, SLOTS)
-    sketch.put(every_slot(), rows, np.ones(SLOTS, dtype=np.float32))
+    sketch.put(every_slot(), means_of(rows))
     before = sketch.look(rows[:2], bars(0.1, 0.1), used=SLOTS)
     sketch.look(rows[:2], bars(0.1, 0.1), used=SLOTS)
     with pytest.raises(ValueError, match="anew"):
-        sketch.nearest(before, 0, rows, NOTHING)
+        sketch.nearest(before, 0, means_of(rows))
+
+
+def seen(look: Look) -> list[tuple[int, int]]:
+    """Slots, and their products."""
+    stretches = [slice(*pair) for pair in zip(look.starts.tolist(), look.ends.tolist(), strict=True)]
+    return [
+        pair
+        for one in stretches
+        for pair in zip(look.slots[one].tolist(), look.products[one].tolist(), strict=True)
+    ]
 
 
 @pytest.mark.parametrize("claims", [1, 3, 4, 17, 130])
 def test_a_look_sees_the_same_however_many_look(claims: int) -> None:
     rows = rows_at_random()
     sketch = Sketch(WIDTH, SLOTS)
-    sketch.put(every_slot(), rows, np.ones(SLOTS, dtype=np.float32))
+    sketch.put(every_slot(), means_of(rows))
     many = rows[np.arange(claims) % SLOTS]
     looks = sketch.look(many, np.zeros(claims, dtype=np.float32), used=SLOTS)
     for place in range(claims):
-        own = slice(looks.starts[place], looks.starts[place + 1])
         alone = sketch.look(many[place : place + 1], np.zeros(1, dtype=np.float32), used=SLOTS)
-        assert alone.slots.tolist() == looks.slots[own].tolist()
-        assert alone.products.tolist() == looks.products[own].tolist()
-        assert len(alone.slots) > 1
+        assert seen(alone.of(0)) == seen(looks.of(place))
+        assert len(seen(alone.of(0))) > 1
 
 
 def test_rows_need_a_dense_part() -> None:
