@@ -38,6 +38,7 @@ from streams.embedders import embedder_of
 from streams.engines import EngineMaker
 from streams.errors import BrokerError
 from streams.faust_options import faust_options
+from streams.fetching import GatheringApp
 from streams.health import Phase
 from streams.label_client import LabelClient
 from streams.label_refinement import LabelRefiner
@@ -167,7 +168,7 @@ def create_app(
 
 
 def _bare_app(settings: Settings) -> faust.App:
-    return faust.App(
+    return GatheringApp(
         settings.app_id,
         **faust_options(settings),
         store="memory://",
