@@ -26,11 +26,13 @@ _OPSET = 21
 _IR_VERSION = 10  # what opset 21 came with: a runtime need not be newer than the model
 _RUNTIME_DOMAIN = "com.microsoft"
 _LARGEST = 127  # of a symmetric 8-bit number
-# What attention reads in the last third of the layers is not rounded. Nothing else that can be spared brings
-# as much: for multilingual-e5-small it halves the distance to the exact vectors, for a tenth of the time.
+# What the values of attention are made from in the last third of the layers is not rounded. Nothing else that
+# can be spared brings as much: for multilingual-e5-small it takes four tenths off the distance to the exact
+# vectors, for a twentieth of the time. Queries and keys bring nothing.
 _LATE_SHARE = 2 / 3
 _ZERO = 128  # what stands for 0 where numbers are unsigned: the runtime multiplies unsigned by signed
 _LEAST_SCALE = 1e-9  # a token or column of zeros must not divide by zero
+_GELU_DEPTH = 0.17  # the activation goes no further below zero
 
 _Array = NDArray[Any]
 _State = Mapping[str, NDArray[np.float32]]
@@ -61,7 +63,7 @@ class _Exact(NamedTuple):
 
 
 class _Quantised(NamedTuple):
-    """numbers: (tokens, k) uint8 about 128; scale: (tokens, 1) float32, the largest number of each token."""
+    """numbers: (tokens, k) uint8 about 128; scale: (tokens, 1) float32, the largest of each token or more."""
 
     numbers: str
     scale: str
@@ -76,12 +78,15 @@ class _Writer:
         self._width = int(state["embeddings.word_embeddings.weight"].shape[1])
         self._nodes: list[Any] = []
         self._constants: dict[str, Any] = {}
+        self._zeros = ""  # (tokens,) uint8: the 0 of each token
 
     def write(self) -> Any:
         by_token = self._constant(np.array([-1, self._width]))
         ids_shape = self._op("Shape", ["ids"])
         by_text = self._op("Concat", [ids_shape, self._constant(np.array([self._width]))], axis=0)
         tokens = self._op("Reshape", [self._embeddings(ids_shape), by_token])
+        count = self._op("Shape", [tokens], end=1)
+        self._zeros = self._op("Expand", [self._constant(np.array([_ZERO], np.uint8)), count])
         for layer in range(self._shape.layers):
             is_late = layer >= self._shape.layers * _LATE_SHARE
             tokens = self._layer(tokens, f"encoder.layer.{layer}.", by_text, by_token, is_late=is_late)
@@ -117,27 +122,28 @@ class _Writer:
         out = self._state[f"{at}attention.output.dense.weight"]
         bias = self._state[f"{at}attention.output.dense.bias"]
         bias = bias + out @ self._state[f"{at}attention.self.value.bias"]
-        mixed = self._op("Add", [self._product(attended, out), self._constant(bias)])
+        mixed = self._op("Add", [self._product(self._read(attended), out), self._constant(bias)])
         tokens = self._normalised(self._op("Add", [mixed, tokens]), f"{at}attention.output.LayerNorm.")
-        wide = self._product(tokens, self._state[f"{at}intermediate.dense.weight"])
-        wide = self._op("BiasGelu", [wide, self._weight(f"{at}intermediate.dense.bias")], _RUNTIME_DOMAIN)
-        narrow = self._product(wide, self._state[f"{at}output.dense.weight"])
+        wide = self._product(self._read(tokens), self._state[f"{at}intermediate.dense.weight"])
+        # By the tangent: as near to torch's vectors as by the error function, in less time.
+        wide = self._op("FastGelu", [wide, self._weight(f"{at}intermediate.dense.bias")], _RUNTIME_DOMAIN)
+        read = self._read(wide, depth=_GELU_DEPTH)
+        narrow = self._product(read, self._state[f"{at}output.dense.weight"])
         narrow = self._op("Add", [narrow, self._weight(f"{at}output.dense.bias")])
         return self._normalised(self._op("Add", [narrow, tokens]), f"{at}output.LayerNorm.")
 
     def _attention(self, tokens: str, at: str, by_text: str, *, exact: bool) -> str:
-        """(texts, tokens, d).
+        """(texts, tokens, d). exact: what values are made from is not rounded.
 
         The bias of the keys is left out: it adds the same to all scores of a query, which softmax ignores.
         """
-        exact = exact or self._precision == "float32"
-        read = _Exact(tokens) if exact else self._quantised(tokens)
-        parts = [
-            self._op(
-                "Reshape", [self._product(read, self._state[f"{at}attention.self.{part}.weight"]), by_text]
-            )
-            for part in ("query", "key", "value")
-        ]
+        weights = [self._state[f"{at}attention.self.{part}.weight"] for part in ("query", "key", "value")]
+        read = self._read(tokens)
+        if exact:
+            made = [*self._products(read, weights[:2]), *self._products(_Exact(tokens), weights[2:])]
+        else:
+            made = self._products(read, weights)
+        parts = [self._op("Reshape", [one, by_text]) for one in made]
         query = self._state[f"{at}attention.self.query.bias"]
         bias = self._constant(np.concatenate([query, np.zeros(2 * self._width, np.float32)]))
         return self._op("MultiHeadAttention", [*parts, bias], _RUNTIME_DOMAIN, num_heads=self._shape.heads)
@@ -150,14 +156,21 @@ class _Writer:
             epsilon=self._shape.layer_norm_eps,
         )
 
-    def _product(self, tokens: "str | _Exact | _Quantised", weight: NDArray[np.float32]) -> str:
+    def _products(self, read: "_Exact | _Quantised", weights: Sequence[NDArray[np.float32]]) -> list[str]:
+        """`_product` with each of some weights: all in one, which takes less time."""
+        product = self._product(read, np.concatenate(weights))
+        if len(weights) == 1:
+            return [product]
+        outputs = [f"{product}_{number}" for number in range(len(weights))]
+        make = self._onnx.helper.make_node
+        self._nodes.append(make("Split", [product], outputs, axis=1, num_outputs=len(weights)))
+        return outputs
+
+    def _product(self, read: "_Exact | _Quantised", weight: NDArray[np.float32]) -> str:
         """(tokens, n): tokens times the transposed weight, which is (n, k) as torch keeps it."""
         columns = np.ascontiguousarray(weight.T)
-        if isinstance(tokens, str) and self._precision == "float32":
-            tokens = _Exact(tokens)
-        if isinstance(tokens, _Exact):
-            return self._op("MatMul", [tokens.numbers, self._constant(columns)])
-        read = self._quantised(tokens) if isinstance(tokens, str) else tokens
+        if isinstance(read, _Exact):
+            return self._op("MatMul", [read.numbers, self._constant(columns)])
         scales = np.maximum(np.abs(columns).max(axis=0), _LEAST_SCALE) / _LARGEST
         numbers = np.rint(columns / scales).astype(np.int8)
         zero: _Array = np.zeros(columns.shape[1], np.int8)
@@ -177,16 +190,20 @@ class _Writer:
         )
         return self._op("Mul", [summed, read.scale])
 
-    def _quantised(self, tokens: str) -> _Quantised:
-        """Each token as 8-bit numbers of its largest one."""
-        largest = self._op(
-            "ReduceMax", [self._op("Abs", [tokens]), self._constant(np.array([1]))], keepdims=1
-        )
-        largest = self._op("Max", [largest, self._scalar(_LEAST_SCALE)])
-        stretch = self._op("Div", [self._scalar(_LARGEST), largest])
-        stretched = self._op("Mul", [tokens, stretch])
-        zero = self._constant(np.array(_ZERO, np.uint8))
-        return _Quantised(self._op("QuantizeLinear", [stretched, self._scalar(1.0), zero]), largest)
+    def _read(self, tokens: str, *, depth: float = 0.0) -> "_Exact | _Quantised":
+        """What is to be multiplied: where the precision says so, each token as 8-bit numbers of its largest.
+
+        depth: how far numbers may lie below zero, where that is known to be little: they need not be looked
+        at then.
+        """
+        if self._precision == "float32":
+            return _Exact(tokens)
+        columns = self._constant(np.array([1]))
+        sizes = tokens if depth else self._op("Abs", [tokens])
+        largest = self._op("ReduceMax", [sizes, columns], keepdims=1)
+        largest = self._op("Max", [largest, self._scalar(depth or _LEAST_SCALE)])
+        units = self._op("Squeeze", [self._op("Mul", [largest, self._scalar(1.0 / _LARGEST)]), columns])
+        return _Quantised(self._op("QuantizeLinear", [tokens, units, self._zeros], axis=0), largest)
 
     def _weight(self, name: str) -> str:
         return self._constant(self._state[name])

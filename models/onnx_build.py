@@ -30,7 +30,7 @@ from models.sentence_library import SentenceModel, give_memory_back
 
 __all__ = ["OnnxSource", "is_fast", "onnx_card", "onnx_embedder", "onnx_folder"]
 
-FORMAT_VERSION = 2  # part of the folder's name: raise it when what is written below changes
+FORMAT_VERSION = 3  # part of the folder's name: raise it when what is written below changes
 # Unlike the texts of a stream, near paraphrases have 0.95 to 0.98; measured are 0.9996 and 0.9993.
 MIN_MEAN_COSINE = 0.998
 MIN_COSINE = 0.99

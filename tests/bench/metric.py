@@ -33,7 +33,7 @@ FOLDS = 4
 IDENTITY = 0.8  # share of the identity in the covariance within narratives
 BETWEEN = 0.25  # how much a direction gains by the narratives that differ in it
 DIRECTIONS = 64
-STRENGTH = 0.55  # the gains are raised to this power: all of it costs false alarms among chatter
+STRENGTH = 0.6  # the gains are raised to this power: all of it costs false alarms among chatter
 _COPY = 0.9  # cosine of near-copies: they say nothing of how one claim is put differently
 _FEW = 8  # comments of a language, below which it has no mean of its own
 
