@@ -26,16 +26,15 @@ from models.context import Context
 from models.corroboration import is_corroborated, is_of_substance
 from models.grouping import Grouping, View
 from models.labels import describe
-from models.narrative import FACET, HELD_BACK, Facet, Member, Narrative, Said, key_of, member_of
+from models.mentions import bare_mention, matches_of, mention_of
+from models.narrative import HELD_BACK, Member, Narrative, key_of, member_of
 from models.outcome import (
     Assignment,
     Event,
     EventType,
     Made,
-    Mention,
     NarrativeView,
     Outcome,
-    Stance,
     State,
     WatchMatch,
     instant,
@@ -299,7 +298,7 @@ class Engine:
             self._take_in(narrative, member, now, at, retroactive=False)
         else:
             self._assign(member, None)
-        for match in _matches(matched, None if narrative is None else narrative.narrative_id):
+        for match in matches_of(matched, None if narrative is None else narrative.narrative_id):
             self._outcome.matches.append(match)
             self._outcome.match_news.append(match)
 
@@ -310,7 +309,7 @@ class Engine:
         self._assign(member, narrative.narrative_id)
         if not counted:
             return
-        self._outcome.mentions.append(_mention(narrative.narrative_id, member, retroactive=retroactive))
+        self._outcome.mentions.append(mention_of(narrative.narrative_id, member, retroactive=retroactive))
         self._spiking.mentioned(narrative.uid)
         self._outcome.made.append(Made(member.language, member.source, member.stance))
         if narrative.state is State.FADED:
@@ -319,7 +318,7 @@ class Engine:
 
     def _assign(self, member: Member, narrative_id: str | None) -> None:
         if member.matches:
-            self._outcome.match_news += _matches(member, narrative_id, retroactive=True)
+            self._outcome.match_news += matches_of(member, narrative_id, retroactive=True)
         self._outcome.assignments.append(
             Assignment(
                 source=member.source,
@@ -507,11 +506,11 @@ class Engine:
             narrative.take_back([*left, *stay.get(key, ())], dates)
             rest = stay.get(key)
             if rest is None:
-                withdrawn = _mention(narrative.narrative_id, left[0], retroactive=True)
+                withdrawn = mention_of(narrative.narrative_id, left[0], retroactive=True)
                 self._outcome.mentions.append(msgspec.structs.replace(withdrawn, text="", withdrawn=True))
             else:
                 narrative.add(rest[0])
-                self._outcome.mentions.append(_mention(narrative.narrative_id, rest[0], retroactive=True))
+                self._outcome.mentions.append(mention_of(narrative.narrative_id, rest[0], retroactive=True))
         narrative.resample([member for staying in stay.values() for member in staying])
         if any(narrative.shows(members[place]) for place in places):
             narrative.labelled_mentions = 0
@@ -535,7 +534,7 @@ class Engine:
         self._window.drop(set(places))
         for narrative in self._narratives.values():
             if key in narrative.comments:
-                bare = _bare_mention(narrative, comment_id, narrative.withdraw(key, comment_id))
+                bare = bare_mention(narrative, comment_id, narrative.withdraw(key, comment_id))
                 self._outcome.mentions.append(msgspec.structs.replace(bare, withdrawn=True))
                 self._changed[narrative.uid] = None
                 self._label(narrative)
@@ -587,9 +586,9 @@ class Engine:
             known.setdefault(member.key, member)
         for key, comment_id in comments.items():
             if key in known:
-                mention = _mention(narrative.narrative_id, known[key], retroactive=True)
+                mention = mention_of(narrative.narrative_id, known[key], retroactive=True)
             else:
-                mention = _bare_mention(narrative, comment_id, narrative.comments[key])
+                mention = bare_mention(narrative, comment_id, narrative.comments[key])
             self._outcome.mentions.append(mention)
 
     def _found(self, places: list[int], now: int, at: int) -> int:
@@ -825,61 +824,3 @@ class Engine:
 def _digest(claims: Sequence[Claim]) -> int:
     """What a comment says, in 32 bits, never that of a deleted one."""
     return max(1, zlib.crc32("\x1f".join(claim.text for claim in claims).encode("utf-8", "surrogatepass")))
-
-
-def _bare_mention(narrative: Narrative, comment_id: str, said: Said) -> Mention:
-    """A mention of which only the facets are known: its claim has left memory."""
-    facets = said.facet.split(FACET)
-    return Mention(
-        narrative_id=narrative.narrative_id,
-        source=facets[Facet.SOURCE],
-        comment_id=comment_id,
-        n=0,
-        text="",
-        author="",
-        thread=facets[Facet.THREAD],
-        language=facets[Facet.LANGUAGE],
-        at=instant(narrative.last_ms),
-        similarity=0.0,
-        retroactive=True,
-        stance=Stance(facets[Facet.STANCE]) if facets[Facet.STANCE] else None,
-    )
-
-
-def _mention(narrative_id: str, member: Member, *, retroactive: bool) -> Mention:
-    return Mention(
-        narrative_id=narrative_id,
-        source=member.source,
-        comment_id=member.comment_id,
-        n=member.n,
-        text=member.text,
-        author=member.author,
-        thread=member.thread,
-        language=member.language,
-        at=instant(member.at_ms),
-        similarity=member.similarity,
-        retroactive=retroactive,
-        stance=member.stance,
-        permalink=member.permalink,
-    )
-
-
-def _matches(member: Member, narrative_id: str | None, *, retroactive: bool = False) -> list[WatchMatch]:
-    return [
-        WatchMatch(
-            watch=watch,
-            source=member.source,
-            comment_id=member.comment_id,
-            n=member.n,
-            text=member.text,
-            similarity=similarity,
-            narrative_id=narrative_id,
-            at=instant(member.at_ms),
-            author=member.author,
-            thread=member.thread,
-            language=member.language,
-            permalink=member.permalink,
-            retroactive=retroactive,
-        )
-        for watch, similarity in member.matches.items()
-    ]
