@@ -2,8 +2,10 @@
 
 Comments are dated fifty to a second (see `--rate`) and sent as fast as the worker takes them, to a broker
 of its own; the fake model stands for the real one, whose vectors would take days. Topics come, are spoken of
-by several hundred or thousand people for some hours, and go; half of all comments are of no topic. Prints a
-line for each fiftieth, and at the end how the last third of the worker's memory compares with the middle one.
+by several hundred or thousand people for some hours, and go; half of all comments are of no topic. There are
+two workers: the comments are sent to a partition of the one that does not have the desk's claims, so one
+makes claims of them and the other finds narratives, each on a core of its own. Prints a line for each
+fiftieth, and at the end how the last third of each worker's memory compares with the middle one.
 """
 
 import json
@@ -36,6 +38,7 @@ _AUTHORS = 20_000
 _CHATTER = 0.5
 _AHEAD = 20_000  # comments that are sent and not dealt with: the broker keeps no more than some gigabytes
 _POLL_SECONDS = 0.5
+_WORKERS = 2
 _MARKS = 50
 _SMALL_DISK = {
     # Comments and claims of a day are twenty gigabytes: what was read is not kept.
@@ -47,7 +50,7 @@ _SMALL_DISK = {
 
 class _Mark(NamedTuple):
     comments: int
-    resident: int  # bytes
+    resident: tuple[int, int]  # bytes, of the worker that makes claims and of the one that finds narratives
     narratives: int
     state_bytes: int
     seconds: float
@@ -62,46 +65,56 @@ def main(comments: int, rate: float) -> None:
     with (
         tempfile.TemporaryDirectory(prefix="narrawatch-soak-") as folder,
         ApacheBroker(cache_dir=default_cache_dir(), properties=QUICK_RESTART | _SMALL_DISK) as broker,
-        Stage(broker, Path(folder) / "stage", partitions=1) as stage,
+        Stage(broker, Path(folder) / "stage", partitions=_WORKERS) as stage,
     ):
-        worker = stage.start()
-        click.echo("comments    resident   narratives   state topic    comments/s")
-        for mark in _run(stage, worker, broker.folder, comments, rate):
+        for _ in range(_WORKERS):
+            stage.start()
+        click.echo(" comments     of claims  of narratives   narratives   state topic    comments/s")
+        for mark in _run(stage, broker.folder, comments, rate):
             since = mark.seconds - (marks[-1].seconds if marks else 0.0)
             pace = (mark.comments - (marks[-1].comments if marks else 0)) / since
             marks.append(mark)
+            of_claims, of_narratives = (one / 2**20 for one in mark.resident)
             click.echo(
-                f"{mark.comments:>9,}  {mark.resident / 2**20:>5,.0f} MiB  {mark.narratives:>11,}"
-                f"  {mark.state_bytes / 2**20:>7,.0f} MiB  {pace:>12,.0f}"
+                f"{mark.comments:>9,}  {of_claims:>8,.0f} MiB  {of_narratives:>9,.0f} MiB"
+                f"  {mark.narratives:>11,}  {mark.state_bytes / 2**20:>7,.0f} MiB  {pace:>12,.0f}"
             )
     third = len(marks) // 3
-    middle, last = (mean(one.resident for one in part) for part in (marks[third:-third], marks[-third:]))
-    click.echo(f"resident, last third against the middle third: {last / middle - 1:+.1%}")
+    for number, role in enumerate(("makes claims", "finds narratives")):
+        middle, last = (
+            mean(one.resident[number] for one in part) for part in (marks[third:-third], marks[-third:])
+        )
+        change = f"{last / middle - 1:+.1%}"
+        click.echo(f"resident, the worker that {role}: last third against middle third {change}")
 
 
-def _run(stage: Stage, worker: Worker, data: Path, comments: int, rate: float) -> Iterator[_Mark]:
+def _run(stage: Stage, data: Path, comments: int, rate: float) -> Iterator[_Mark]:
     producer = KafkaProducer(**producer_options(stage.settings))
     topic = topic_name(stage.settings, Topic.COMMENTS)
-    claims = TopicPartition(topic_name(stage.settings, Topic.CLAIMS), 0)
+    claims = [TopicPartition(topic_name(stage.settings, Topic.CLAIMS), one) for one in range(_WORKERS)]
     every = max(1, comments // _MARKS)
-    done, begun, next_mark = 0, time.monotonic(), every
+    done, begun, next_mark, partition = 0, time.monotonic(), every, 0
     for sent, value in enumerate(_comments(comments, rate), 1):
-        producer.send(topic, value, partition=0)
+        producer.send(topic, value, partition=partition)
         if sent < comments and sent - done < _AHEAD:
             continue
         producer.flush()
         # A comment in ten thousand is put aside, and has no claims: at the end it is the lag that counts.
         while sent - done >= _AHEAD // 2 or (sent == comments and not stage.is_done()):
             time.sleep(_POLL_SECONDS)
-            if worker.process.poll() is not None:
-                raise click.ClickException(f"the worker is gone: {stage.last_words()}")
-            done = stage.committed()[claims]
+            if any(worker.process.poll() is not None for worker in stage.workers):
+                raise click.ClickException(f"a worker is gone: {stage.last_words()}")
+            committed = stage.committed()
+            done = sum(committed[place] for place in claims)
+            # One desk, so one partition of claims: its worker is to read no comments.
+            partition = min(claims, key=lambda place: committed[place]).partition
             if done >= next_mark:
                 next_mark += every
+                first, second = sorted(stage.workers, key=_narratives)
                 yield _Mark(
                     done,
-                    resident_bytes(worker),
-                    int(worker.metric("narrawatch_narratives")),
+                    (resident_bytes(first), resident_bytes(second)),
+                    _narratives(second),
                     _size(data, topic_name(stage.settings, Topic.STATE)),
                     time.monotonic() - begun,
                 )
@@ -144,6 +157,10 @@ def _comments(count: int, rate: float) -> Iterator[bytes]:
                 "text": " ".join(words),
             }
         ).encode()
+
+
+def _narratives(worker: Worker) -> int:
+    return int(worker.metric("narrawatch_narratives"))
 
 
 def _size(data: Path, topic: str) -> int:
