@@ -141,7 +141,7 @@ class _Writer:
         weights = [self._state[f"{at}attention.self.{part}.weight"] for part in ("query", "key", "value")]
         read = self._read(tokens)
         if exact:
-            made = [*self._products(read, weights[:2]), *self._products(_Exact(tokens), weights[2:])]
+            made = [*self._products(read, weights[:2]), self._product(_Exact(tokens), weights[2])]
         else:
             made = self._products(read, weights)
         parts = [self._op("Reshape", [one, by_text]) for one in made]
@@ -160,8 +160,6 @@ class _Writer:
     def _products(self, read: "_Exact | _Quantised", weights: Sequence[NDArray[np.float32]]) -> list[str]:
         """`_product` with each of some weights: all in one, which takes less time."""
         product = self._product(read, np.concatenate(weights))
-        if len(weights) == 1:
-            return [product]
         outputs = [f"{product}_{number}" for number in range(len(weights))]
         make = self._onnx.helper.make_node
         self._nodes.append(make("Split", [product], outputs, axis=1, num_outputs=len(weights)))

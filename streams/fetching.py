@@ -12,7 +12,7 @@ import faust
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer
 from faust.types import TransportT
 
-__all__ = ["GatheringApp"]
+__all__ = ["FETCH_WAIT_MS", "GatheringApp"]
 
 FETCH_WAIT_MS = 100  # at most so long, until there are
 FETCH_BYTES = 64 * 1024
