@@ -75,7 +75,7 @@ clean: ## Remove .venv and everything else that was made
 # The stamp is written last: whatever was interrupted is taken up again. uv installs many times faster than
 # pip and comes through it; where it finds no packages but pip does (its configuration is another), pip goes on.
 # Packages are compiled here, a minute once: where Python may not write bytecode, every start would do it again.
-# So are the loops of the engine, half a minute.
+# So are the loops of the engine and of the encoder, half a minute.
 $(STAMP): pyproject.toml requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "narrawatch needs Python 3.11 or later: make setup PYTHON=python3.11" >&2; exit 1; }

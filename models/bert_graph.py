@@ -17,7 +17,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BertShape", "Precision", "bert_graph"]
+__all__ = ["BertShape", "Precision", "bert_graph", "is_late", "value_bias"]
 
 Precision = Literal["float32", "int8", "int8-wide"]
 """int8-wide: weights as unsigned numbers, for processors whose fast signed kernels saturate."""
@@ -56,6 +56,20 @@ def bert_graph(state: _State, shape: BertShape, precision: Precision) -> Any:
     return _Writer(state, shape, precision).write()
 
 
+def is_late(layer: int, layers: int) -> bool:
+    """Whether what the values of attention are made from is not rounded to 8 bits."""
+    return layer >= layers * _LATE_SHARE
+
+
+def value_bias(state: _State, at: str) -> NDArray[np.float32]:
+    """(d,): what the product after attention adds, the bias of the values included. at: the layer's prefix.
+
+    That goes through attention unchanged, since its weights sum to 1, and is added once.
+    """
+    out: NDArray[np.float32] = state[f"{at}attention.output.dense.weight"]
+    return state[f"{at}attention.output.dense.bias"] + out @ state[f"{at}attention.self.value.bias"]
+
+
 class _Exact(NamedTuple):
     """numbers: (tokens, k) float32, to be multiplied as they are."""
 
@@ -88,8 +102,8 @@ class _Writer:
         count = self._op("Shape", [tokens], end=1)
         self._zeros = self._op("Expand", [self._constant(np.array([_ZERO], np.uint8)), count])
         for layer in range(self._shape.layers):
-            is_late = layer >= self._shape.layers * _LATE_SHARE
-            tokens = self._layer(tokens, f"encoder.layer.{layer}.", by_text, by_token, is_late=is_late)
+            late = is_late(layer, self._shape.layers)
+            tokens = self._layer(tokens, f"encoder.layer.{layer}.", by_text, by_token, late=late)
         self._nodes.append(self._node("Reshape", [tokens, by_text], "tokens"))
         return self._model()
 
@@ -116,13 +130,11 @@ class _Writer:
         used = self._op("Slice", [places, self._constant(np.array([0])), length])
         return self._normalised(self._op("Add", [found, used]), "embeddings.LayerNorm.")
 
-    def _layer(self, tokens: str, at: str, by_text: str, by_token: str, *, is_late: bool) -> str:
-        attended = self._op("Reshape", [self._attention(tokens, at, by_text, exact=is_late), by_token])
-        # The bias of the values goes through attention unchanged (its weights sum to 1): added here, once.
+    def _layer(self, tokens: str, at: str, by_text: str, by_token: str, *, late: bool) -> str:
+        attended = self._op("Reshape", [self._attention(tokens, at, by_text, exact=late), by_token])
         out = self._state[f"{at}attention.output.dense.weight"]
-        bias = self._state[f"{at}attention.output.dense.bias"]
-        bias = bias + out @ self._state[f"{at}attention.self.value.bias"]
-        mixed = self._op("Add", [self._product(self._read(attended), out), self._constant(bias)])
+        bias = self._constant(value_bias(self._state, at))
+        mixed = self._op("Add", [self._product(self._read(attended), out), bias])
         tokens = self._normalised(self._op("Add", [mixed, tokens]), f"{at}attention.output.LayerNorm.")
         wide = self._product(self._read(tokens), self._state[f"{at}intermediate.dense.weight"])
         # By the tangent takes less time, and is as near where numbers are rounded anyway.

@@ -1,6 +1,6 @@
 """Folders that are built once and kept in a cache: whole, or not there at all.
 
-A manifest of checksums is written last; `models.packaged` and `models.onnx_build` keep their models so.
+A manifest of checksums is written last; `models.packaged` and `models.encoder_build` keep their models so.
 """
 
 import hashlib

@@ -1,26 +1,28 @@
-"""What computes the vectors of a model: torch, or ONNX Runtime with 32-bit or 8-bit numbers.
+"""What computes the vectors of a model: torch, ONNX Runtime with 32-bit or 8-bit numbers, or compiled loops.
 
 Problem: 8-bit vectors are not those of torch, and the state of a worker belongs to the model that its
 vectors are of.  Aims: nobody's narratives are lost by a change of encoder, and no two spaces are mixed up.
-Choice: an encoder is used only where its vectors stay so near to torch's (`models.onnx_build` has the bounds)
-that they belong to the same space; the model's name, by which state is known, says nothing of the encoder.
+Choice: an encoder is used only where its vectors stay so near to torch's that they belong to the same space
+(`models.encoder_build` has the bounds). A model's name, by which state is known, is that of all encoders.
 """
 
 import logging
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from models.built_embedder import BuiltEncoder, EncoderCard
+from models.encoder_build import EncoderSource, built_embedder, encoder_card, is_fast, is_possible
 from models.errors import ModelError
-from models.onnx_build import OnnxSource, is_fast, onnx_card, onnx_embedder
-from models.onnx_embedder import EncoderCard
 from models.remembering import RememberingEmbedder
 from models.sentence_library import check_folder, load_sentence_model
 from models.torch_embedder import SentenceTransformerEmbedder, has_gpu
 
 __all__ = ["Encoder", "EncoderChoice", "encoder_state", "is_encoder_at_hand", "open_model"]
 
-Encoder = Literal["auto", "torch", "onnx", "onnx-int8"]
+Encoder = Literal["auto", "torch", "onnx", "onnx-int8", "numba-int8"]
 """auto: a GPU if there is one, else the fastest that gives the same vectors."""
+
+_FASTEST_FIRST: tuple[BuiltEncoder, ...] = ("numba-int8", "onnx-int8", "onnx")
 
 _logger = logging.getLogger(__name__)
 
@@ -41,9 +43,8 @@ def open_model(name: str, folder: Path, wanted: EncoderChoice) -> RememberingEmb
     if wanted.encoder == "torch":
         return _torch_embedder(name, folder, wanted)
     if wanted.encoder != "auto":
-        quantised = wanted.encoder == "onnx-int8"
-        return onnx_embedder(
-            _source(name, folder), wanted.cache_dir, quantised=quantised, threads=wanted.threads, must=True
+        return built_embedder(
+            _source(name, folder), wanted.cache_dir, wanted.encoder, threads=wanted.threads, must=True
         )
     return _torch_embedder(name, folder, wanted) if has_gpu() else _fastest(name, folder, wanted)
 
@@ -53,13 +54,17 @@ def _fastest(name: str, folder: Path, wanted: EncoderChoice) -> RememberingEmbed
     source = _source(name, folder)
     if not is_encoder_at_hand(name, folder, wanted):
         check_folder(folder)  # what is no model at all is said once, and not of each encoder
-    for quantised in (True, False):
+    for encoder in _possible():
         try:
-            return onnx_embedder(source, wanted.cache_dir, quantised=quantised, threads=wanted.threads)
+            return built_embedder(source, wanted.cache_dir, encoder, threads=wanted.threads)
         except (ModelError, OSError) as error:
-            kind = "onnx-int8" if quantised else "onnx"
-            _logger.warning("the encoder %s is not used for %s: %s", kind, name, error)
+            _logger.warning("the encoder %s is not used for %s: %s", encoder, name, error)
     return _torch_embedder(name, folder, wanted)
+
+
+def _possible() -> list[BuiltEncoder]:
+    """What this machine may run, the fastest first."""
+    return [encoder for encoder in _FASTEST_FIRST if is_possible(encoder)]
 
 
 def _torch_embedder(name: str, folder: Path, wanted: EncoderChoice) -> SentenceTransformerEmbedder:
@@ -69,8 +74,8 @@ def _torch_embedder(name: str, folder: Path, wanted: EncoderChoice) -> SentenceT
     )
 
 
-def _source(name: str, folder: Path) -> OnnxSource:
-    return OnnxSource(name, folder, lambda: load_sentence_model(str(folder), local_files_only=True))
+def _source(name: str, folder: Path) -> EncoderSource:
+    return EncoderSource(name, folder, lambda: load_sentence_model(str(folder), local_files_only=True))
 
 
 def is_encoder_at_hand(name: str, folder: Path, wanted: EncoderChoice) -> bool:
@@ -78,8 +83,8 @@ def is_encoder_at_hand(name: str, folder: Path, wanted: EncoderChoice) -> bool:
     if wanted.encoder == "torch":
         return True
     try:
-        quantised = wanted.encoder != "onnx"
-        return onnx_card(_source(name, folder), wanted.cache_dir, quantised=quantised) is not None
+        encoder = _possible()[0] if wanted.encoder == "auto" else wanted.encoder
+        return encoder_card(_source(name, folder), wanted.cache_dir, encoder) is not None
     except ModelError:
         return True  # there is nothing that could be built
 
@@ -88,17 +93,16 @@ def encoder_state(name: str, folder: Path, wanted: EncoderChoice) -> str:
     """Which encoder `open_model` would take and why, as far as that is known without trying."""
     if wanted.encoder == "torch" or (wanted.encoder == "auto" and has_gpu()):
         return f"torch, {'GPU' if has_gpu() else 'CPU'}"
-    kinds = {"onnx-int8": (True,), "onnx": (False,)}.get(wanted.encoder, (True, False))
-    for quantised in kinds:
-        kind = "onnx-int8" if quantised else "onnx"
+    must = wanted.encoder != "auto"
+    for encoder in _possible() if wanted.encoder == "auto" else [wanted.encoder]:
         try:
-            card = onnx_card(_source(name, folder), wanted.cache_dir, quantised=quantised)
+            card = encoder_card(_source(name, folder), wanted.cache_dir, encoder)
         except ModelError as error:
             return f"torch: {error}"
         if card is None:
-            return f"{kind}, to be built when first needed"
-        if card.refused is None and (is_fast(card) or len(kinds) == 1):
-            return f"{kind}, {_figures(card)}"
+            return f"{encoder}, to be built when first needed"
+        if card.refused is None and (is_fast(card) or must):
+            return f"{encoder}, {_figures(card)}"
     return "torch: no other is faster and gives the same vectors"
 
 

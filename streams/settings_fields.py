@@ -178,9 +178,9 @@ class Settings(AlertFields, GrafanaFields, IngestFields, NotifyFields, WebFields
         max_length=500,
         description="a sentence-transformers name, a folder, or 'packaged'",
     )
-    encoder: Literal["auto", "torch", "onnx", "onnx-int8"] = Field(
+    encoder: Literal["auto", "torch", "onnx", "onnx-int8", "numba-int8"] = Field(
         default="auto",
-        description="what runs the model: auto (the fastest that gives the same), torch, onnx or onnx-int8",
+        description="what runs the model: auto (the fastest one), torch, onnx, onnx-int8 or numba-int8",
     )
     encoder_threads: int = Field(
         default=0, ge=0, le=1_024, description="1 to 1024 threads that embed; 0: as many as there are cores"

@@ -19,8 +19,9 @@ import torch
 from sentence_transformers import SentenceTransformer
 
 from models.background import ordinary_texts
-from models.encoders import EncoderChoice, open_model
-from models.onnx_embedder import OnnxEmbedder
+from models.built_embedder import BuiltEmbedder
+from models.embedding import encoder_of
+from models.encoders import Encoder, EncoderChoice, open_model
 from models.packaged import build_packaged_model, default_cache_dir
 from tests.worlds import names, read_world
 
@@ -50,25 +51,26 @@ class Comparison(NamedTuple):
 @click.option("--texts", default=_TEXTS, show_default=True)
 @click.option("--rounds", default=_ROUNDS, show_default=True)
 @click.option("--threads", type=int, multiple=True, default=(1, 2), show_default=True)
-def main(texts: int, rounds: int, threads: Sequence[int]) -> None:
+@click.option("--encoder", default="auto", show_default=True, help="As the setting of that name.")
+def main(texts: int, rounds: int, threads: Sequence[int], encoder: Encoder) -> None:
     """Print the tables."""
-    for line in report(sample(texts), rounds, threads):
+    for line in report(sample(texts), rounds, threads, encoder):
         print(line, flush=True)
 
 
-def report(texts: Sequence[str], rounds: int, threads: Sequence[int]) -> Iterator[str]:
+def report(texts: Sequence[str], rounds: int, threads: Sequence[int], encoder: Encoder) -> Iterator[str]:
     """The lines, as they are measured."""
     folder = build_packaged_model(default_cache_dir())
     model = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
     words = sum(len(text.split()) for text in texts) / len(texts)
-    yield f"{len(texts)} texts of {words:.0f} words on average, {rounds} rounds"
+    embedder = _ours(folder, 1, encoder)
+    yield f"{len(texts)} texts of {words:.0f} words on average, {rounds} rounds; ours: {encoder_of(embedder)}"
     yield ""
     yield "| threads | plain, texts/s | ours, texts/s | ratio, median (least, most) | CPU ratio |"
     yield "|---|---|---|---|---|"
     for count in threads:
-        yield _row(_compared(model, _ours(folder, count), texts, rounds, count))
+        yield _row(_compared(model, _ours(folder, count, encoder), texts, rounds, count))
     yield ""
-    embedder = _ours(folder, 1)
     yield from _parts(embedder, texts)
     yield ""
     yield _agreement(embedder, model, texts)
@@ -83,15 +85,15 @@ def sample(count: int) -> list[str]:
     return [distinct[i] for i in order[:count]]
 
 
-def _ours(folder: Path, threads: int) -> OnnxEmbedder:
-    wanted = EncoderChoice("onnx-int8", default_cache_dir(), threads=threads)
-    embedder = cast("OnnxEmbedder", open_model("packaged", folder, wanted))
+def _ours(folder: Path, threads: int, encoder: Encoder) -> BuiltEmbedder:
+    wanted = EncoderChoice(encoder, default_cache_dir(), threads=threads)
+    embedder = cast("BuiltEmbedder", open_model("packaged", folder, wanted))
     embedder.forget()
     return embedder
 
 
 def _compared(
-    model: Any, embedder: OnnxEmbedder, texts: Sequence[str], rounds: int, threads: int
+    model: Any, embedder: BuiltEmbedder, texts: Sequence[str], rounds: int, threads: int
 ) -> Comparison:
     torch.set_num_threads(threads)
 
@@ -130,19 +132,17 @@ def _row(found: Comparison) -> str:
     )
 
 
-def _parts(embedder: OnnxEmbedder, texts: Sequence[str]) -> Iterator[str]:
+def _parts(embedder: BuiltEmbedder, texts: Sequence[str]) -> Iterator[str]:
     """Seconds of the steps, one after the other on one thread."""
     begun = time.perf_counter()
     ids = embedder.tokenise(texts)
     tokenised = time.perf_counter()
-    infer = pool = 0.0
+    infer = 0.0
     for members in embedder.passes([len(one) for one in ids]):
         start = time.perf_counter()
-        tokens = embedder.infer([ids[i] for i in members])
-        middle = time.perf_counter()
-        embedder.pool(tokens)
-        infer, pool = infer + middle - start, pool + time.perf_counter() - middle
-    steps = {"tokenise": tokenised - begun, "infer": infer, "pool": pool}
+        embedder.network.run([ids[i] for i in members])
+        infer += time.perf_counter() - start
+    steps = {"tokenise": tokenised - begun, "infer": infer}
     total = sum(steps.values())
     pieces = sum(len(one) for one in ids)
     yield f"Parts on one thread, {pieces:,} tokens, {pieces / total:,.0f} tokens/s:"
@@ -150,7 +150,7 @@ def _parts(embedder: OnnxEmbedder, texts: Sequence[str]) -> Iterator[str]:
         yield f"- {name}: {seconds / len(texts) * 1e3:.3f} ms a text, {seconds / total:.1%}"
 
 
-def _agreement(embedder: OnnxEmbedder, model: Any, texts: Sequence[str]) -> str:
+def _agreement(embedder: BuiltEmbedder, model: Any, texts: Sequence[str]) -> str:
     rows = model.encode(list(texts), normalize_embeddings=True, show_progress_bar=False)
     cosines = (embedder.embed(texts) * rows).sum(axis=1)
     return (

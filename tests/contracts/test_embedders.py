@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from models.built_embedder import BuiltEmbedder, BuiltEncoder
 from models.embedding import Embedder, HashEmbedder, SentenceTransformerEmbedder, load_embedder
-from models.onnx_build import OnnxSource, onnx_folder
-from models.onnx_embedder import OnnxEmbedder
+from models.encoder_build import EncoderSource, encoder_folder, is_possible
 from models.packaged import build_packaged_model
 
 TEXTS = [
@@ -31,14 +31,14 @@ ODD_TEXTS = [
 ]
 
 
-class Forgetful(OnnxEmbedder):
-    """The fast encoder without its memory of recent texts."""
+class Forgetful(BuiltEmbedder):
+    """A fast encoder without its memory of recent texts."""
 
-    def __init__(self, cache_dir: Path) -> None:
-        source = OnnxSource("packaged", build_packaged_model(cache_dir), lambda: pytest.fail("it is built"))
-        known = load_embedder("packaged", cache_dir=cache_dir, encoder="onnx-int8")
-        folder = onnx_folder(source._replace(name=known.name), cache_dir, quantised=True)
-        super().__init__(folder, name=known.name, cached_texts=0)
+    def __init__(self, cache_dir: Path, encoder: BuiltEncoder) -> None:
+        known = load_embedder("packaged", cache_dir=cache_dir, encoder=encoder)
+        model = build_packaged_model(cache_dir)
+        source = EncoderSource(known.name, model, lambda: pytest.fail("it is built"))
+        super().__init__(encoder_folder(source, cache_dir, encoder), name=known.name, cached_texts=0)
 
 
 MAKERS: dict[str, Callable[[Path], Embedder]] = {
@@ -48,8 +48,10 @@ MAKERS: dict[str, Callable[[Path], Embedder]] = {
     "torch, forgetful": lambda cache_dir: SentenceTransformerEmbedder(
         build_packaged_model(cache_dir), cached_texts=0
     ),
-    "onnx-int8, forgetful": Forgetful,
+    "onnx-int8, forgetful": lambda cache_dir: Forgetful(cache_dir, "onnx-int8"),
 }
+if is_possible("numba-int8"):
+    MAKERS["numba-int8, forgetful"] = lambda cache_dir: Forgetful(cache_dir, "numba-int8")
 
 
 @pytest.fixture(scope="module", params=MAKERS)

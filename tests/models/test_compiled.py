@@ -5,7 +5,8 @@ from importlib import import_module
 import numba.core.dispatcher
 import pytest
 
-from models.compiled import compile_loops
+from models.compiled import compile_encoder, compile_loops
+from models.encoder_build import is_possible
 
 
 @pytest.fixture(scope="module")
@@ -41,3 +42,7 @@ def test_it_comes_to_every_module_with_compiled_loops(narratives: int, name: str
     ]
     # Those that only other loops call have no signature of their own when they come from the cache.
     assert any(loop.signatures for loop in loops)
+
+
+def test_the_loops_of_the_encoder_are_compiled_where_they_run() -> None:
+    assert compile_encoder() == is_possible("numba-int8")

@@ -1,8 +1,11 @@
-"""The encoders on ONNX Runtime: near to torch, exact in any company, built once, never used unproven."""
+"""The encoders that are built: near to torch, exact in any company, built once, never used unproven."""
 
 import importlib
 import json
 import logging
+import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -11,15 +14,14 @@ import msgspec
 import numpy as np
 import pytest
 
-from models import encoders, onnx_build, torch_embedder
+from models import encoder_build, encoders, torch_embedder
 from models.bert_graph import bert_graph
+from models.built_embedder import BuiltEmbedder, BuiltEncoder, read_card
 from models.built_folder import checksum
 from models.embedding import SentenceTransformerEmbedder, encoder_of, load_embedder, planned_encoder
+from models.encoder_build import EncoderSource, built_embedder, encoder_card, encoder_folder, is_possible
 from models.encoders import Encoder, EncoderChoice, open_model
 from models.errors import ModelError
-from models.onnx_build import OnnxSource, onnx_card, onnx_embedder, onnx_folder
-from models.onnx_embedder import OnnxEmbedder, read_card
-from models.onnx_session import signed_products_saturate
 from models.sentence_library import load_sentence_model
 from tests.models.tiny_model import WORDS, write_tiny_model
 
@@ -34,7 +36,7 @@ class Loads:
 
     def __init__(self, folder: Path, name: str = "tiny") -> None:
         self.count = 0
-        self.source = OnnxSource(name, folder, self._load)
+        self.source = EncoderSource(name, folder, self._load)
 
     def _load(self) -> Any:
         self.count += 1
@@ -46,10 +48,25 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_tiny_model(tmp_path_factory.mktemp("tiny"))
 
 
+def encoders_here(*chosen: BuiltEncoder) -> list[Any]:
+    """As parameters, those that this processor cannot run marked as skipped."""
+    reason = "the processor has no AVX-512 VNNI"
+    return [
+        pytest.param(encoder, marks=pytest.mark.skipif(not is_possible(encoder), reason=reason))
+        for encoder in chosen
+    ]
+
+
+@pytest.fixture(params=encoders_here("onnx-int8", "numba-int8"))
+def encoder(request: pytest.FixtureRequest) -> BuiltEncoder:
+    found: BuiltEncoder = request.param
+    return found
+
+
 @pytest.fixture
-def built(tiny: Path, tmp_path: Path) -> Loads:
+def built(tiny: Path, tmp_path: Path, encoder: BuiltEncoder) -> Loads:
     loads = Loads(tiny)
-    onnx_embedder(loads.source, tmp_path, quantised=True, must=True)
+    built_embedder(loads.source, tmp_path, encoder, must=True)
     return loads
 
 
@@ -65,41 +82,46 @@ def spoil(folder: Path, name: str, content: bytes) -> None:
     ("family", "pooling", "prompt"),
     [("bert", "mean", None), ("bert", "cls", "query: "), ("xlm-roberta", "mean", "query: ")],
 )
-def test_vectors_are_those_of_torch(family: str, pooling: str, prompt: str | None, tmp_path: Path) -> None:
+@pytest.mark.parametrize("which", encoders_here("onnx", "onnx-int8", "numba-int8"))
+def test_vectors_are_those_of_torch(
+    which: BuiltEncoder, family: str, pooling: str, prompt: str | None, tmp_path: Path
+) -> None:
     folder = write_tiny_model(tmp_path / "model", family=family, pooling=pooling, prompt=prompt)
     expected = SentenceTransformerEmbedder(folder).embed(texts())
-    least = {}
-    for quantised in (False, True):
-        embedder = onnx_embedder(Loads(folder).source, tmp_path, quantised=quantised, must=True)
-        least[quantised] = float((embedder.embed(texts()) * expected).sum(axis=1).min())
-    assert least[False] > 0.99999
-    assert 0.99 < least[True] < 1
+    embedder = built_embedder(Loads(folder).source, tmp_path, which, must=True)
+    least = float((embedder.embed(texts()) * expected).sum(axis=1).min())
+    assert least > 0.99999 if which == "onnx" else 0.99 < least < 1
 
 
-def test_no_company_changes_a_bit(built: Loads, tmp_path: Path) -> None:
-    folder = onnx_folder(built.source, tmp_path, quantised=True)
-    embedder = OnnxEmbedder(folder, name="tiny", cached_texts=0)
+def test_no_company_changes_a_bit(built: Loads, encoder: BuiltEncoder, tmp_path: Path) -> None:
+    folder = encoder_folder(built.source, tmp_path, encoder)
+    embedder = BuiltEmbedder(folder, name="tiny", cached_texts=0)
     mixed = texts()
     together = embedder.embed(mixed)
     assert np.array_equal(np.concatenate([embedder.embed([text]) for text in mixed]), together)
-    one_thread = OnnxEmbedder(folder, name="tiny", cached_texts=0, threads=1)
+    one_thread = BuiltEmbedder(folder, name="tiny", cached_texts=0, threads=1)
     assert np.array_equal(one_thread.embed(mixed[::-1])[::-1], together)
 
 
-def test_passes_hold_one_length_and_all_texts(built: Loads, tmp_path: Path) -> None:
-    folder = onnx_folder(built.source, tmp_path, quantised=True)
-    embedder = OnnxEmbedder(folder, name="tiny", threads=2)
+def test_passes_hold_all_texts_and_not_too_many_tokens(
+    built: Loads, encoder: BuiltEncoder, tmp_path: Path
+) -> None:
+    folder = encoder_folder(built.source, tmp_path, encoder)
+    embedder = BuiltEmbedder(folder, name="tiny", threads=2)
     lengths = [5, 9, 5, 700, *([5] * 400)]
     passes = embedder.passes(lengths)
     assert sorted(i for members in passes for i in members) == list(range(len(lengths)))
-    assert all(len({lengths[i] for i in members}) == 1 for members in passes)
-    work = [len(members) * lengths[members[0]] for members in passes]
+    work = [sum(lengths[i] for i in members) for members in passes]
     assert work == sorted(work, reverse=True)
     assert max(work[1:]) <= 512
+    if encoder == "onnx-int8":
+        assert all(len({lengths[i] for i in members}) == 1 for members in passes)
+    else:
+        assert len(passes) <= 7  # 2,719 tokens, one text of more than 512
 
 
-def test_it_is_built_once(built: Loads, tmp_path: Path) -> None:
-    onnx_embedder(built.source, tmp_path, quantised=True, must=True)
+def test_it_is_built_once(built: Loads, encoder: BuiltEncoder, tmp_path: Path) -> None:
+    built_embedder(built.source, tmp_path, encoder, must=True)
     assert built.count == 1
 
 
@@ -107,26 +129,28 @@ def test_workers_that_start_together_build_once(tiny: Path, tmp_path: Path) -> N
     loads = Loads(tiny)
     with ThreadPoolExecutor(3) as pool:
         found = list(
-            pool.map(lambda _: onnx_embedder(loads.source, tmp_path, quantised=True, must=True), range(3))
+            pool.map(lambda _: built_embedder(loads.source, tmp_path, "onnx-int8", must=True), range(3))
         )
     assert loads.count == 1
     assert np.array_equal(found[0].embed(texts()), found[2].embed(texts()))
 
 
-def test_what_is_damaged_is_built_again(built: Loads, tmp_path: Path) -> None:
-    folder = onnx_folder(built.source, tmp_path, quantised=True)
-    good = (folder / "weights.bin").read_bytes()
-    (folder / "weights.bin").write_bytes(good[:-1] + b"x")
-    onnx_embedder(built.source, tmp_path, quantised=True, must=True)
+def test_what_is_damaged_is_built_again(built: Loads, encoder: BuiltEncoder, tmp_path: Path) -> None:
+    folder = encoder_folder(built.source, tmp_path, encoder)
+    name = "weights.bin" if encoder == "onnx-int8" else "weights.npz"
+    good = (folder / name).read_bytes()
+    (folder / name).write_bytes(good[:-1] + b"x")
+    built_embedder(built.source, tmp_path, encoder, must=True)
     assert built.count == 2
-    assert (folder / "weights.bin").read_bytes() == good
+    assert (folder / name).read_bytes() == good
 
 
-def test_another_model_under_the_name_is_another_encoder(built: Loads, tmp_path: Path) -> None:
+def test_another_model_under_the_name_is_another_encoder(
+    built: Loads, encoder: BuiltEncoder, tmp_path: Path
+) -> None:
     other = write_tiny_model(tmp_path / "other", prompt="query: ")
-    assert onnx_folder(Loads(other).source, tmp_path, quantised=True) != onnx_folder(
-        built.source, tmp_path, quantised=True
-    )
+    ours = encoder_folder(built.source, tmp_path, encoder)
+    assert encoder_folder(Loads(other).source, tmp_path, encoder) != ours
 
 
 def test_a_graph_that_computes_otherwise_is_refused(
@@ -136,31 +160,35 @@ def test_a_graph_that_computes_otherwise_is_refused(
         name = "encoder.layer.1.output.dense.weight"
         return bert_graph({**state, name: -state[name]}, *rest)
 
-    monkeypatch.setattr(onnx_build, "bert_graph", with_a_wrong_layer)
+    monkeypatch.setattr(encoder_build, "bert_graph", with_a_wrong_layer)
     loads = Loads(tiny)
     for _ in range(2):  # the refusal is kept: it is not built at each start
         with pytest.raises(ModelError, match="too far"):
-            onnx_embedder(loads.source, tmp_path, quantised=True, must=True)
+            built_embedder(loads.source, tmp_path, "onnx-int8", must=True)
     assert loads.count == 1
 
 
-def test_a_processor_that_computes_otherwise_is_noticed(built: Loads, tmp_path: Path) -> None:
-    folder = onnx_folder(built.source, tmp_path, quantised=True)
+def test_a_processor_that_computes_otherwise_is_noticed(
+    built: Loads, encoder: BuiltEncoder, tmp_path: Path
+) -> None:
+    folder = encoder_folder(built.source, tmp_path, encoder)
     np.save(folder / "elsewhere.npy", -np.load(folder / "reference.npy"))
     content = (folder / "elsewhere.npy").read_bytes()
     (folder / "elsewhere.npy").unlink()
     spoil(folder, "reference.npy", content)
     with pytest.raises(ModelError, match=r"here its vectors have cosine -0\.99"):
-        onnx_embedder(built.source, tmp_path, quantised=True, must=True)
+        built_embedder(built.source, tmp_path, encoder, must=True)
 
 
-def test_what_is_no_faster_is_taken_only_on_demand(built: Loads, tmp_path: Path) -> None:
-    folder = onnx_folder(built.source, tmp_path, quantised=True)
+def test_what_is_no_faster_is_taken_only_on_demand(
+    built: Loads, encoder: BuiltEncoder, tmp_path: Path
+) -> None:
+    folder = encoder_folder(built.source, tmp_path, encoder)
     slow = msgspec.structs.replace(read_card(folder), speed=110.0, torch_speed=100.0)
     spoil(folder, "card.json", msgspec.json.encode(slow))
     with pytest.raises(ModelError, match="110 texts/s against 100 by torch is no gain"):
-        onnx_embedder(built.source, tmp_path, quantised=True)
-    assert onnx_embedder(built.source, tmp_path, quantised=True, must=True).encoder.startswith("onnx-int8")
+        built_embedder(built.source, tmp_path, encoder)
+    assert built_embedder(built.source, tmp_path, encoder, must=True).encoder.startswith(encoder)
 
 
 @pytest.mark.parametrize(
@@ -191,6 +219,7 @@ def test_without_the_runtime_torch_computes(
         return genuine(name, package)
 
     monkeypatch.setattr(importlib, "import_module", without)
+    monkeypatch.setattr(encoder_build, "can_multiply_bytes", lambda: False)
     assert encoder_of(load_embedder(str(tiny), cache_dir=tmp_path)) == "torch, cpu"
     assert "pip install onnxruntime" in caplog.text
     with pytest.raises(ModelError, match="pip install onnxruntime"):
@@ -220,15 +249,46 @@ def test_the_fastest_is_taken(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    speeds = {"int8": 110.0, "int8-wide": 110.0, "float32": 300.0}
-    monkeypatch.setattr(
-        onnx_build,
-        "is_fast",
-        lambda card: speeds[card.precision] >= 120.0,
-    )
+    monkeypatch.setattr(encoder_build, "is_fast", lambda card: card.encoder == "onnx")
     embedder = open_model("tiny", tiny, EncoderChoice("auto", tmp_path))
     assert encoder_of(embedder).startswith("onnx, ")
     assert "is no gain" in caplog.text
+
+
+def test_a_processor_without_the_instructions_takes_the_runtime(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(encoder_build, "MIN_SPEEDUP", 0.0)
+    monkeypatch.setattr(encoder_build, "can_multiply_bytes", lambda: False)
+    assert planned_encoder(str(tiny), cache_dir=tmp_path).startswith("onnx-int8, to be built")
+    assert encoder_of(load_embedder(str(tiny), cache_dir=tmp_path)).startswith("onnx-int8, ")
+    assert "numba" not in caplog.text  # nothing is wrong with this machine
+    with pytest.raises(ModelError, match="needs a processor with AVX-512 VNNI"):
+        load_embedder(str(tiny), cache_dir=tmp_path, encoder="numba-int8")
+
+
+@pytest.mark.parametrize("variable", ["NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES", "NUMBA_DISABLE_JIT"])
+def test_where_numba_compiles_for_another_processor_there_are_no_instructions(variable: str) -> None:
+    """LLVM ends the process when it is to write instructions that its processor has not."""
+    value = {"NUMBA_CPU_NAME": "x86-64", "NUMBA_CPU_FEATURES": "+sse2", "NUMBA_DISABLE_JIT": "1"}[variable]
+    code = "from models.instructions import can_multiply_bytes; print(can_multiply_bytes())"
+    found = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, variable: value},
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert found.stdout == "False\n"
+
+
+@pytest.mark.skipif(not is_possible("numba-int8"), reason="the processor has no AVX-512 VNNI")
+def test_a_model_that_fills_no_tiles_is_refused(tmp_path: Path) -> None:
+    folder = write_tiny_model(tmp_path / "narrow", columns=32)
+    with pytest.raises(ModelError, match="32 columns, 64 activated, 2 heads"):
+        built_embedder(Loads(folder).source, tmp_path, "numba-int8", must=True)
+    built_embedder(Loads(folder).source, tmp_path, "onnx-int8", must=True)
 
 
 def test_a_gpu_is_torchs(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -257,17 +317,17 @@ def test_on_a_gpu_every_pass_has_as_many_rows(tiny: Path, monkeypatch: pytest.Mo
     np.testing.assert_allclose(found, on_cpu, atol=1e-5)
 
 
-def test_a_card_is_known_only_of_what_was_built(built: Loads, tiny: Path, tmp_path: Path) -> None:
-    card = onnx_card(built.source, tmp_path, quantised=True)
+def test_a_card_is_known_only_of_what_was_built(built: Loads, encoder: BuiltEncoder, tmp_path: Path) -> None:
+    card = encoder_card(built.source, tmp_path, encoder)
     assert card is not None
-    assert card.precision == ("int8-wide" if signed_products_saturate() else "int8")
-    assert onnx_card(built.source, tmp_path, quantised=False) is None
+    assert card.encoder == encoder
+    assert encoder_card(built.source, tmp_path, "onnx") is None
 
 
 def test_numbers_without_a_sign_give_the_same(tiny: Path, tmp_path: Path, monkeypatch: Any) -> None:
     """What processors without VNNI run: the other way to write the same products."""
-    plain = onnx_embedder(Loads(tiny).source, tmp_path, quantised=True, must=True).embed(texts())
-    monkeypatch.setattr(onnx_build, "signed_products_saturate", lambda: True)
-    wide = onnx_embedder(Loads(tiny).source, tmp_path, quantised=True, must=True)
-    assert wide.card.precision == "int8-wide"
+    plain = built_embedder(Loads(tiny).source, tmp_path, "onnx-int8", must=True).embed(texts())
+    monkeypatch.setattr(encoder_build, "signed_products_saturate", lambda: True)
+    wide = built_embedder(Loads(tiny).source, tmp_path, "onnx-int8", must=True)
+    assert any("int8-wide" in folder.name for folder in (tmp_path / "encoders").iterdir())
     np.testing.assert_allclose(wide.embed(texts()), plain, atol=1e-6)

@@ -18,11 +18,16 @@ _transformers: Any = importlib.import_module("transformers")
 
 
 def write_tiny_model(
-    folder: Path, *, family: str = "bert", pooling: str = "mean", prompt: str | None = None
+    folder: Path,
+    *,
+    family: str = "bert",
+    pooling: str = "mean",
+    prompt: str | None = None,
+    columns: int = 64,
 ) -> Path:
     """The folder, filled. family: "bert", "xlm-roberta" or "distilbert"; pooling: "mean", "cls" or "max"."""
     torch.manual_seed(5)
-    _bert(family).save_pretrained(folder)
+    _bert(family, columns).save_pretrained(folder)
     _tokenizer().save_pretrained(folder)
     parts = [("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Normalize", "Normalize")]
     files: dict[str, Any] = {
@@ -32,7 +37,7 @@ def write_tiny_model(
         ],
         "sentence_bert_config.json": {"max_seq_length": _TOKENS},
         "1_Pooling/config.json": {
-            "word_embedding_dimension": 32,
+            "word_embedding_dimension": columns,
             **{f"pooling_mode_{kind}_tokens": kind == pooling for kind in ("mean", "max")},
             "pooling_mode_cls_token": pooling == "cls",
         },
@@ -48,7 +53,7 @@ def write_tiny_model(
     return folder
 
 
-def _bert(family: str) -> Any:
+def _bert(family: str, columns: int) -> Any:
     sizes = {
         "vocab_size": len(WORDS) + len(_SPECIAL),
         "max_position_embeddings": _TOKENS + 2,
@@ -56,9 +61,14 @@ def _bert(family: str) -> Any:
         "pad_token_id": 1,
     }
     if family == "distilbert":
-        config = _transformers.DistilBertConfig(dim=32, n_layers=1, n_heads=4, hidden_dim=64, **sizes)
+        config = _transformers.DistilBertConfig(dim=columns, n_layers=1, n_heads=2, hidden_dim=64, **sizes)
         return _transformers.DistilBertModel(config)
-    wide = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
+    wide = {
+        "hidden_size": columns,
+        "num_hidden_layers": 3,  # the last is a late one
+        "num_attention_heads": 2,
+        "intermediate_size": 2 * columns,
+    }
     if family == "xlm-roberta":
         config = _transformers.XLMRobertaConfig(**sizes, **wide)
         return _transformers.XLMRobertaModel(config, add_pooling_layer=False)

@@ -1,8 +1,8 @@
-"""Makes the folder that `models.onnx_embedder` runs from: graph, tokenizer, card and reference vectors.
+"""Makes the folder that `models.built_embedder` runs from: weights, tokenizer, card and reference vectors.
 
 It is made of a loaded sentence-transformers model once, compared with it text by text, timed against it, and
-kept in the cache under the model's checksum and the runtime's version. What comes out too far from the model
-is not used: the folder then says why. So a text has nearly the same vector whatever computes it, and
+kept in the cache under the model's checksum and the version of what runs it. What comes out too far from the
+model is not used: the folder then says why. So a text has nearly the same vector whatever computes it, and
 narratives that were found with one encoder are gone on with by another.
 """
 
@@ -20,17 +20,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.bert_graph import BertShape, Precision, bert_graph
+from models.built_embedder import BuiltEmbedder, BuiltEncoder, EncoderCard, Pooling, read_card
 from models.built_folder import build_once, folder_checksum, is_intact
 from models.errors import ModelError
-from models.onnx_embedder import EncoderCard, OnnxEmbedder, Pooling, read_card
+from models.instructions import can_multiply_bytes
 from models.onnx_session import onnx_library, runtime_version, signed_products_saturate
 from models.ordinary import ordinary_texts
 from models.prompts import default_prefix
 from models.sentence_library import SentenceModel, give_memory_back
+from models.vnni_network import write_vnni_network
 
-__all__ = ["OnnxSource", "is_fast", "onnx_card", "onnx_embedder", "onnx_folder"]
+__all__ = ["EncoderSource", "built_embedder", "encoder_card", "encoder_folder", "is_fast", "is_possible"]
 
-FORMAT_VERSION = 3  # part of the folder's name: raise it when what is written below changes
+FORMAT_VERSION = 4  # part of the folder's name: raise it when what is written below changes
 # Unlike the texts of a stream, near paraphrases have 0.95 to 0.98; measured are 0.9996 and 0.9993.
 MIN_MEAN_COSINE = 0.998
 MIN_COSINE = 0.99
@@ -45,7 +47,7 @@ _ROUNDS = 3  # of which the fastest counts: others may be at work on the machine
 _logger = logging.getLogger(__name__)
 
 
-class OnnxSource(NamedTuple):
+class EncoderSource(NamedTuple):
     """Of which model. folder: of its files; load: gives it loaded, when it must be built."""
 
     name: str
@@ -58,19 +60,21 @@ class OnnxSource(NamedTuple):
         return default_prefix(None if own is None else model.prompts[own], self.name)
 
 
-def onnx_embedder(
-    source: OnnxSource, cache_dir: Path, *, quantised: bool, threads: int = 0, must: bool = False
-) -> OnnxEmbedder:
+def built_embedder(
+    source: EncoderSource, cache_dir: Path, encoder: BuiltEncoder, *, threads: int = 0, must: bool = False
+) -> BuiltEmbedder:
     """An embedder for the model, built at the first call (half a minute; 230 MB for the default model).
 
     Safe to call from several processes. must: even where it is no faster.  Raises ModelError with the reason
     when it is not used, OSError when the disk refuses.
     """
-    folder = onnx_folder(source, cache_dir, quantised=quantised)
-    precision = _precision(folder)
-    onnx_library()  # that a package is missing is no property of the model, and not kept
+    if not is_possible(encoder):
+        raise ModelError(f"the encoder {encoder} needs a processor with AVX-512 VNNI")
+    folder = encoder_folder(source, cache_dir, encoder)
+    if encoder != "numba-int8":
+        onnx_library()  # that a package is missing is no property of the model, and not kept
     if not is_intact(folder):
-        build_once(folder, lambda parts: _Build(source, precision, parts).write())
+        build_once(folder, lambda parts: _Build(source, encoder, parts).write())
         gc.collect()  # the model that it was made of, in which there are cycles
         give_memory_back()
     card = read_card(folder)
@@ -78,7 +82,7 @@ def onnx_embedder(
         raise ModelError(card.refused)
     if not is_fast(card) and not must:
         raise ModelError(f"{card.speed:.0f} texts/s against {card.torch_speed:.0f} by torch is no gain")
-    embedder = OnnxEmbedder(folder, name=source.name, threads=threads)
+    embedder = BuiltEmbedder(folder, name=source.name, threads=threads)
     mean, least = _agreement(embedder, np.load(folder / "reference.npy"), every=_EVERY_SAMPLE_AT_START)
     if not _is_near(mean, least):  # built on another machine, whose processor computes otherwise
         raise ModelError(f"here {_distance(mean, least)}")
@@ -90,29 +94,32 @@ def is_fast(card: EncoderCard) -> bool:
     return card.speed >= MIN_SPEEDUP * card.torch_speed
 
 
-def onnx_card(source: OnnxSource, cache_dir: Path, *, quantised: bool) -> EncoderCard | None:
+def is_possible(encoder: BuiltEncoder) -> bool:
+    """Whether this machine has what it takes, whatever the model."""
+    return encoder != "numba-int8" or can_multiply_bytes()
+
+
+def encoder_card(source: EncoderSource, cache_dir: Path, encoder: BuiltEncoder) -> EncoderCard | None:
     """What is known of an encoder that was built; None: it was not.  Raises ModelError."""
-    folder = onnx_folder(source, cache_dir, quantised=quantised)
+    folder = encoder_folder(source, cache_dir, encoder)
     return read_card(folder) if folder.is_dir() else None
 
 
-def onnx_folder(source: OnnxSource, cache_dir: Path, *, quantised: bool) -> Path:
-    """Where it is, or would be built.  Raises ModelError where there is no ONNX Runtime."""
-    kind = "float32"
-    if quantised:
-        kind = "int8-wide" if signed_products_saturate() else "int8"
+def encoder_folder(source: EncoderSource, cache_dir: Path, encoder: BuiltEncoder) -> Path:
+    """Where it is, or would be built.  Raises ModelError where there is nothing that runs it."""
     slug = re.sub(r"[^A-Za-z0-9.]+", "-", Path(source.name).name).strip("-")[:40]
     # The name belongs to the key, since the prefix of the texts may go by it.
     key = hashlib.sha256(f"{source.name}\0{folder_checksum(source.folder)}".encode()).hexdigest()[:16]
-    versions = f"v{FORMAT_VERSION}-ort{runtime_version()}"
-    return cache_dir / "encoders" / f"{slug}-{key}-{kind}-{versions}"
+    if encoder == "numba-int8":
+        return cache_dir / "encoders" / f"{slug}-{key}-int8-vnni-v{FORMAT_VERSION}"
+    kind = f"{_precision(encoder)}-v{FORMAT_VERSION}-ort{runtime_version()}"
+    return cache_dir / "encoders" / f"{slug}-{key}-{kind}"
 
 
-def _precision(folder: Path) -> Precision:
-    for precision in ("float32", "int8-wide", "int8"):
-        if f"-{precision}-v{FORMAT_VERSION}" in folder.name:
-            return precision
-    raise ValueError(folder)
+def _precision(encoder: BuiltEncoder) -> Precision:
+    if encoder == "onnx":
+        return "float32"
+    return "int8-wide" if signed_products_saturate() else "int8"
 
 
 class _RefusedError(ModelError):
@@ -133,21 +140,21 @@ class _Parts(NamedTuple):
 
 
 class _Build:
-    def __init__(self, source: OnnxSource, precision: Precision, folder: Path) -> None:
+    def __init__(self, source: EncoderSource, encoder: BuiltEncoder, folder: Path) -> None:
         self._source = source
-        self._precision = precision
+        self._encoder = encoder
         self._folder = folder
 
     def write(self) -> None:
         """Fill the folder, be it with a card that says why there is nothing else."""
-        _logger.info("building the encoder %s of %s", self._precision, self._source.name)
+        _logger.info("building the encoder %s of %s", self._encoder, self._source.name)
         model = self._source.load()
         try:
             card = self._written(model)
         except _ODD as oddity:
             reason = str(oddity) if isinstance(oddity, ModelError) else f"{type(oddity).__name__}: {oddity}"
             card = EncoderCard(
-                precision=self._precision,
+                encoder=self._encoder,
                 prefix="",
                 max_tokens=0,
                 pooling="mean",
@@ -159,25 +166,28 @@ class _Build:
     def _written(self, model: SentenceModel) -> EncoderCard:
         parts = _parts_of(model)
         card = EncoderCard(
-            precision=self._precision,
+            encoder=self._encoder,
             prefix=self._source.prefix_of(model),
             max_tokens=parts.max_tokens,
             pooling=parts.pooling,
             dimensions=int(parts.bert.config.hidden_size),
         )
         self._save_card(card)
-        self._save_graph(parts.bert)
+        self._save_network(parts.bert)
         (self._folder / "tokenizer.json").write_text(parts.tokenizer.to_str(), encoding="utf-8")
-        embedder = OnnxEmbedder(self._folder, name=self._source.name, cached_texts=0)
+        embedder = BuiltEmbedder(self._folder, name=self._source.name, cached_texts=0)
         _check_tokens(embedder, model, card.prefix)
         return self._compared(embedder, model, card)
 
     def _save_card(self, card: EncoderCard) -> None:
         (self._folder / "card.json").write_bytes(msgspec.json.format(msgspec.json.encode(card)))
 
-    def _save_graph(self, bert: Any) -> None:
+    def _save_network(self, bert: Any) -> None:
         state = {name: tensor.float().numpy() for name, tensor in bert.state_dict().items()}
-        graph = bert_graph(state, _shape_of(bert), self._precision)
+        if self._encoder == "numba-int8":
+            write_vnni_network(self._folder, state, _shape_of(bert))
+            return
+        graph = bert_graph(state, _shape_of(bert), _precision(self._encoder))
         # Weights lie beside the graph, so that they are mapped into memory and not copied.
         onnx_library().save_model(
             graph, self._folder / "model.onnx", save_as_external_data=True, location="weights.bin"
@@ -185,7 +195,7 @@ class _Build:
         # The library makes it private to its owner; an image is built by one user and run by another.
         (self._folder / "weights.bin").chmod(0o644)
 
-    def _compared(self, embedder: OnnxEmbedder, model: SentenceModel, card: EncoderCard) -> EncoderCard:
+    def _compared(self, embedder: BuiltEmbedder, model: SentenceModel, card: EncoderCard) -> EncoderCard:
         texts = _samples()
         expected, torch_seconds = _timed(lambda: _torch_rows(model, texts, card.prefix))
         np.save(self._folder / "reference.npy", expected)
@@ -229,7 +239,7 @@ def _shape_of(bert: Any) -> BertShape:
     return BertShape(config.num_hidden_layers, config.num_attention_heads, config.layer_norm_eps, first)
 
 
-def _check_tokens(embedder: OnnxEmbedder, model: SentenceModel, prefix: str) -> None:
+def _check_tokens(embedder: BuiltEmbedder, model: SentenceModel, prefix: str) -> None:
     texts = [*_samples(), *_ODD_TEXTS]
     for text, ours in zip(texts, embedder.tokenise(texts), strict=True):
         theirs = model.preprocess([text], prefix)["input_ids"][0].tolist()
@@ -264,7 +274,7 @@ def _timed(call: Callable[[], NDArray[np.float32]]) -> tuple[NDArray[np.float32]
 
 
 def _agreement(
-    embedder: OnnxEmbedder, expected: NDArray[np.float32], *, every: int = 1
+    embedder: BuiltEmbedder, expected: NDArray[np.float32], *, every: int = 1
 ) -> tuple[float, float]:
     """Mean and least cosine with the vectors of the samples that torch gave."""
     cosines = (embedder.embed(_samples()[::every]) * expected[::every]).sum(axis=1)

@@ -1,8 +1,8 @@
-"""An embedder that runs on ONNX Runtime, from a folder that `models.onnx_build` made: neither torch nor
-sentence-transformers is loaded.
+"""An embedder that runs from a folder that `models.encoder_build` made: torch is not loaded.
 
-A pass holds texts of exactly the same number of tokens, so that nothing is padded, and a thread computes it
-alone: passes run beside each other, which costs less than to divide each of them.
+What it runs is a network of compiled loops, or a graph on ONNX Runtime. Nothing is padded: a graph reads
+texts of exactly the same number of tokens at a time. A thread computes a pass alone: passes run beside each
+other, which costs less than to divide each of them.
 """
 
 import importlib
@@ -11,37 +11,50 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from models.bert_graph import Precision
 from models.errors import ModelError
 from models.onnx_session import OnnxSession
 from models.remembering import CACHED_TEXTS, RememberingEmbedder, unit_rows
 
-__all__ = ["EncoderCard", "OnnxEmbedder", "Pooling", "read_card", "usable_cores"]
+__all__ = ["BuiltEmbedder", "BuiltEncoder", "EncoderCard", "Network", "Pooling", "read_card", "usable_cores"]
 
+BuiltEncoder = Literal["numba-int8", "onnx-int8", "onnx"]
+"""numba-int8: `models.vnni_bert`, for some processors; the others: `models.bert_graph`, with 8 or 32 bits."""
 Pooling = Literal["mean", "cls"]
 
 _PASS_TOKENS = 512  # measured flat from 256 to 1024: the numbers of a pass stay in the processor's cache
 _PASSES_PER_THREAD = 2  # at least, so that no thread is left without work for long
 _LEAST_PASS_TOKENS = 64
-_PROBE_SHAPE = (11, 7)
+_PROBE_LENGTHS = (7, 3, 7, 12, 7, 7, 1, 3, 12, 7, 7)
 
 _logger = logging.getLogger(__name__)
 
 
+class Network(Protocol):
+    """What makes rows of tokens. is_ragged: whether texts of several lengths may go together."""
+
+    is_ragged: bool
+
+    def run(self, ids: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+        """(n, d) rows of n texts, each of at least one token: pooled, of any length.
+
+        The calling thread computes alone; several may run it at once.
+        """
+
+
 class EncoderCard(msgspec.Struct, frozen=True, kw_only=True):
-    """What belongs to a graph (the file `card.json`): how texts go in and vectors come out.
+    """What belongs to a network (the file `card.json`): how texts go in and vectors come out.
 
     prefix: put before every text. cosine_mean and cosine_least compare with torch on sample texts,
     speed and torch_speed are in texts/s of them on the machine that built it. refused: why it is not used.
     """
 
-    precision: Precision
+    encoder: BuiltEncoder
     prefix: str
     max_tokens: int
     pooling: Pooling
@@ -53,7 +66,7 @@ class EncoderCard(msgspec.Struct, frozen=True, kw_only=True):
     refused: str | None = None
 
 
-class OnnxEmbedder(RememberingEmbedder):
+class BuiltEmbedder(RememberingEmbedder):
     """See `models.embedding.Embedder`. threads: that compute at once; 0: as many as there are cores."""
 
     def __init__(
@@ -67,12 +80,12 @@ class OnnxEmbedder(RememberingEmbedder):
         """Load it (a second or two).  Raises ModelError when it cannot be."""
         self.card = read_card(folder)
         self.threads = threads or usable_cores()
-        encoder = "onnx" if self.card.precision == "float32" else "onnx-int8"
-        super().__init__(name, f"{encoder}, {self.threads} threads", cached_texts=cached_texts)
+        super().__init__(name, f"{self.card.encoder}, {self.threads} threads", cached_texts=cached_texts)
         self.dimensions = self.card.dimensions
         self._tokenizer = _tokenizer(folder / "tokenizer.json", self.card.max_tokens)
-        self._session = OnnxSession(folder / "model.onnx")
+        self.network = _network(folder, self.card)
         self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="encoder")
+        self._one_by_one = False
         self._one_by_one = not self._is_exact_in_company()
 
     def tokenise(self, texts: Sequence[str]) -> list[list[int]]:
@@ -80,52 +93,73 @@ class OnnxEmbedder(RememberingEmbedder):
         encoded = self._tokenizer.encode_batch_fast([self.card.prefix + text for text in texts])
         return [one.ids for one in encoded]
 
-    def infer(self, ids: Sequence[Sequence[int]]) -> NDArray[np.float32]:
-        """(n, tokens, d): the last hidden state of texts of one length."""
-        return self._session.run(ids=np.array(ids, dtype=np.int64))
-
-    def pool(self, tokens: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(n, d) unit rows of (n, tokens, d)."""
-        # numpy sums texts apart from each other; the runtime's own mean does not.
-        rows = tokens[:, 0] if self.card.pooling == "cls" else tokens.mean(axis=1)
-        return unit_rows(rows, self.name)
-
     def passes(self, lengths: Sequence[int]) -> list[list[int]]:
-        """Indexes of texts that share a length, the longest work first."""
+        """Indexes of texts that go together, the most work first."""
         share = sum(lengths) // (self.threads * _PASSES_PER_THREAD)
-        tokens = max(_LEAST_PASS_TOKENS, min(_PASS_TOKENS, share))
-        groups = list(_groups(lengths, 0 if self._one_by_one else tokens))
-        return sorted(groups, key=lambda members: -len(members) * lengths[members[0]])
+        tokens = 0 if self._one_by_one else max(_LEAST_PASS_TOKENS, min(_PASS_TOKENS, share))
+        groups = list((_filled if self.network.is_ragged else _of_one_length)(lengths, tokens))
+        return sorted(groups, key=lambda members: -sum(lengths[i] for i in members))
 
     def _embed_distinct(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        ids = self.tokenise(texts)
-        rows = self._empty(len(texts))
+        return self._rows(self.tokenise(texts))
+
+    def _rows(self, ids: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+        rows = self._empty(len(ids))
         passes = self.passes([len(one) for one in ids])
         work = ([ids[i] for i in members] for members in passes)
         for members, vectors in zip(passes, self._each(work, alone=len(passes) < 2), strict=True):
             rows[members] = vectors
         return rows
 
-    def _each(self, work: Iterator[list[list[int]]], *, alone: bool) -> Iterator[NDArray[np.float32]]:
+    def _each(self, work: Iterator[list[Sequence[int]]], *, alone: bool) -> Iterator[NDArray[np.float32]]:
         if alone or self.threads == 1:
             return map(self._run, work)
         return self._pool.map(self._run, work)
 
-    def _run(self, ids: list[list[int]]) -> NDArray[np.float32]:
-        return self.pool(self.infer(ids))
+    def _run(self, ids: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+        return unit_rows(self.network.run(ids), self.name)
 
     def _is_exact_in_company(self) -> bool:
-        rows, tokens = _PROBE_SHAPE
-        probe = np.random.default_rng(0).integers(3, 100, (rows, min(tokens, self.card.max_tokens))).tolist()
-        together = self._run(probe)
+        rng = np.random.default_rng(0)
+        lengths = (min(length, self.card.max_tokens) for length in _PROBE_LENGTHS)
+        probe = [rng.integers(3, 100, length).tolist() for length in lengths]
+        together = self._rows(probe)
         exact = all(
-            np.array_equal(self._run(probe[:some]), together[:some])
-            and np.array_equal(self._run(probe[-some:]), together[-some:])
+            np.array_equal(self._rows(probe[:some]), together[:some])
+            and np.array_equal(self._rows(probe[-some:]), together[-some:])
             for some in (1, 2, 5)
         )
         if not exact:
             _logger.info("this machine lets texts change each other's vectors: going one by one, slower")
         return exact
+
+
+class _Graph:
+    """A `Network` on ONNX Runtime."""
+
+    is_ragged = False
+
+    def __init__(self, folder: Path, pooling: Pooling) -> None:
+        self._session = OnnxSession(folder / "model.onnx")
+        self._pooling = pooling
+
+    def run(self, ids: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+        """See `Network`."""
+        tokens = self._session.run(ids=np.array(ids, dtype=np.int64))
+        # numpy sums texts apart from each other; the runtime's own mean does not.
+        rows: NDArray[np.float32] = tokens[:, 0] if self._pooling == "cls" else tokens.mean(axis=1)
+        return rows
+
+
+def _network(folder: Path, card: EncoderCard) -> Network:
+    """Raises ModelError."""
+    if card.encoder != "numba-int8":
+        return _Graph(folder, card.pooling)
+    loops: Any = importlib.import_module(
+        "models.vnni_network"
+    )  # numba takes a moment: only where it computes
+    network: Network = loops.VnniNetwork(folder, mean=card.pooling == "mean")
+    return network
 
 
 def read_card(folder: Path) -> EncoderCard:
@@ -153,7 +187,21 @@ def _tokenizer(file: Path, max_tokens: int) -> Any:
     return tokenizer
 
 
-def _groups(lengths: Sequence[int], tokens: int) -> Iterator[list[int]]:
+def _filled(lengths: Sequence[int], tokens: int) -> Iterator[list[int]]:
+    """Texts in their order, until there are so many tokens."""
+    members: list[int] = []
+    held = 0
+    for i, length in enumerate(lengths):
+        if members and held + length > tokens:
+            yield members
+            members, held = [], 0
+        members.append(i)
+        held += length
+    if members:
+        yield members
+
+
+def _of_one_length(lengths: Sequence[int], tokens: int) -> Iterator[list[int]]:
     by_length: dict[int, list[int]] = {}
     for i, length in enumerate(lengths):
         by_length.setdefault(length, []).append(i)
