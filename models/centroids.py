@@ -109,7 +109,8 @@ class Centroids:
     def add(self, uid: int, row: NDArray[np.float32], now_ms: int) -> None:
         """Count one more claim of the window to a narrative. row: (dimensions,) or the sum of several."""
         slot = self._slot_of[uid]
-        self._sums[slot] += row
+        total = self._sums[slot]
+        total += row  # not by the slot: numpy would then write twice
         self._sizes[slot] += 1.0
         self._active[slot] = True
         self._stale.add(slot)
@@ -238,7 +239,7 @@ class Centroids:
         """Slots that are about to be put into the sketch, in any order: they do not touch one another."""
         if not self._stale:
             return _NO_SLOTS
-        slots = np.array(list(self._stale), dtype=np.intp)
+        slots = np.fromiter(self._stale, np.intp, len(self._stale))
         self._stale.clear()
         return slots
 

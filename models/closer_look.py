@@ -34,7 +34,7 @@ Slots = NDArray[np.intp]
 Whole = NDArray[np.int32]
 
 
-class _Seen(NamedTuple):
+class _Near(NamedTuple):
     """Slots, in no order; their products in the first look; and at most what they are."""
 
     slots: Slots
@@ -60,16 +60,15 @@ def nearest_of(
     look, within = Look(*seen_first), Tables(*tables)
     row, bar, rows = look.row, look.bar, means[0]
     within.facts[gained[0], GAIN] = gained[1]
-    seen = _candidates(look, within.changes[:changed], gained[0], within)
-    best, highest = _NONE, _ANY
-    if len(seen.slots):
-        best = _guess(seen, look, within)
+    again = _looked_again(look, within.changes[:changed], gained[0], within)
+    best, highest = _guess(look, again, within), _ANY
+    if best != _NONE:
         highest = _exact(best, row, rows, within.scale, within.facts)
         bar = max(bar, highest)
-        near = _at_least(seen.might, bar, _MOST_COARSE)
-        slots, finer = _looked_closer(seen, near, look, bar, within)
-        near = _at_least(finer, bar, _MOST_FINE)
-        slots, finer = slots[near], finer[near]
+        near = _near(look, again, bar, within)
+        slots, finer = _looked_closer(near, look, bar, within)
+        chosen = _at_least(finer, bar, _MOST_FINE)
+        slots, finer = slots[chosen], finer[chosen]
         for _ in range(len(slots)):
             number = _first_of_highest(finer, slots)
             if finer[number] < max(bar, highest):
@@ -83,68 +82,115 @@ def nearest_of(
 
 
 @njit(cache=True)
-def _candidates(look: Look, changed: Slots, gained: Slots, within: Tables) -> _Seen:
-    """The slots that may reach the bar. Those that changed since the look, or gain, are looked at now."""
-    again = np.concatenate((changed, gained))
-    most = (look.ends - look.starts).sum() + len(again)
+def _looked_again(look: Look, changed: Slots, gained: Slots, within: Tables) -> _Near:
+    """The slots that changed since the look, or gain, and may reach the bar as they are now."""
+    most = len(changed) + len(gained)
     slots, products = np.empty(most, dtype=np.intp), np.empty(most, dtype=np.int32)
     might = np.empty(most, dtype=np.float32)
     is_changed, facts, coarse = within.changed, within.facts, within.coarse
-    seen_slots, seen_products, sought, bar = look.slots, look.products, look.sought, look.bar
-    count = 0
-    for stretch in range(len(look.starts)):
-        for number in range(look.starts[stretch], look.ends[stretch]):
-            slot = seen_slots[number]
-            if not is_changed[slot] and facts[slot, GAIN] == 0.0:
-                slots[count], products[count] = slot, seen_products[number]
-                might[count] = np.float32(products[count]) * UNIT
-                count += 1
-    for number in range(len(again)):
-        slot = again[number]
+    sought, bar, count = look.sought, look.bar, 0
+    for number in range(most):
+        slot = changed[number] if number < len(changed) else gained[number - len(changed)]
         if number >= len(changed) and (is_changed[slot] or facts[slot, GAIN] == 0.0):
-            continue  # it was looked at
+            continue  # it was looked at, or is seen
         product = first_product(coarse[slot], sought)
         value = np.float32(product) * UNIT + facts[slot, GAIN]
         if value >= bar:
             slots[count], products[count], might[count] = slot, product, value
             count += 1
-    return _Seen(slots[:count], products[:count], might[:count])
+    return _Near(slots[:count], products[:count], might[:count])
 
 
 @njit(cache=True)
-def _guess(seen: _Seen, look: Look, within: Tables) -> int:
-    """The slot that may be the best by all sums, of some that are it by the first."""
-    chosen = np.full(_GUESSES, -1, dtype=np.intp)  # numbers, the best first
-    might, slots = seen.might, seen.slots
-    for number in range(len(slots)):
-        place = _GUESSES
-        while place and (
-            chosen[place - 1] == _NONE
-            or might[number] > might[chosen[place - 1]]
-            or (might[number] == might[chosen[place - 1]] and slots[number] < slots[chosen[place - 1]])
-        ):
-            place -= 1
-        if place < _GUESSES:
-            chosen[place + 1 :] = chosen[place:-1].copy()
-            chosen[place] = number
-    numbers = chosen[: len(seen.slots)]
-    closer, values = _looked_closer(seen, numbers, look, _ANY, within)
+def _guess(look: Look, again: _Near, within: Tables) -> int:
+    """The slot that may be the best by all sums, of some that are it by the first; -1 where there is none.
+
+    Facts of slots are asked for only where they matter: they lie apart, and the memory is slow.
+    """
+    best = _Near(
+        np.full(_GUESSES, _NONE, dtype=np.intp),
+        np.zeros(_GUESSES, dtype=np.int32),
+        np.full(_GUESSES, _ANY, dtype=np.float32),
+    )
+    is_changed, facts = within.changed, within.facts
+    for number in range(len(again.slots)):
+        _enter(again.slots[number], again.products[number], again.might[number], best)
+    for stretch in range(len(look.starts)):
+        for number in range(look.starts[stretch], look.ends[stretch]):
+            product = look.products[number]
+            value = np.float32(product) * UNIT
+            if value >= best.might[-1]:
+                slot = look.slots[number]
+                if not is_changed[slot] and facts[slot, GAIN] == 0.0:
+                    _enter(slot, product, value, best)
+    some = int((best.slots != _NONE).sum())
+    if some == 0:
+        return _NONE
+    best = _Near(best.slots[:some], best.products[:some], best.might[:some])
+    closer, values = _looked_closer(best, look, _ANY, within)
     return int(closer[_first_of_highest(values, closer)])
 
 
 @njit(cache=True)
-def _looked_closer(
-    seen: _Seen, near: Slots, look: Look, bar: np.float32, within: Tables
-) -> tuple[Slots, Floats]:
-    """Those of some of the slots that may still reach a bar by the other sums, and at most what they are."""
+def _enter(slot: int, product: np.int32, value: np.float32, best: _Near) -> None:
+    """Put a slot where it belongs among the best ones, which are in order, if it does."""
+    slots, products, might = best
+    place = len(slots)
+    while place and (
+        slots[place - 1] == _NONE
+        or value > might[place - 1]
+        or (value == might[place - 1] and slot < slots[place - 1])
+    ):
+        place -= 1
+    if place == len(slots):
+        return
+    for later in range(len(slots) - 1, place, -1):
+        slots[later], products[later] = slots[later - 1], products[later - 1]
+        might[later] = might[later - 1]
+    slots[place], products[place], might[place] = slot, product, value
+
+
+@njit(cache=True)
+def _near(look: Look, again: _Near, bar: np.float32, within: Tables) -> _Near:
+    """All slots that may reach the bar; if they are too many, only those that may be the highest."""
+    most = (look.ends - look.starts).sum()
+    numbers, count = np.empty(most, dtype=np.intp), 0
+    least = np.int32(np.ceil(bar / UNIT))
+    for stretch in range(len(look.starts)):
+        for number in range(look.starts[stretch], look.ends[stretch]):
+            numbers[count] = number
+            count += look.products[number] >= least
+    slots = np.empty(count + len(again.slots), dtype=np.intp)
+    products, might = np.empty(len(slots), dtype=np.int32), np.empty(len(slots), dtype=np.float32)
+    is_changed, facts, held = within.changed, within.facts, 0
+    for number in numbers[:count]:
+        slot = look.slots[number]
+        if not is_changed[slot] and facts[slot, GAIN] == 0.0:
+            slots[held], products[held] = slot, look.products[number]
+            might[held] = np.float32(products[held]) * UNIT
+            held += 1
+    for number in range(len(again.slots)):
+        slots[held], products[held], might[held] = (
+            again.slots[number],
+            again.products[number],
+            again.might[number],
+        )
+        held += again.might[number] >= bar
+    chosen = _at_least(might[:held], bar, _MOST_COARSE)
+    return _Near(slots[chosen], products[chosen], might[chosen])
+
+
+@njit(cache=True)
+def _looked_closer(near: _Near, look: Look, bar: np.float32, within: Tables) -> tuple[Slots, Floats]:
+    """Those of some slots that may still reach a bar by the other sums, and at most what they are."""
     # Names of their own: to hand the tables on for each slot would take longer than all the rest.
-    fine, facts, seen_slots, products = within.fine, within.facts, seen.slots, seen.products
+    fine, facts, near_slots, products = within.fine, within.facts, near.slots, near.products
     others, last = look.sought[FIRST_WIDTH:], look.sought[WIDTH:FIRST_WIDTH].astype(np.int32)
     one, other = look.row[-2], look.row[-1]
-    slots, finer = np.empty(len(near), dtype=np.intp), np.empty(len(near), dtype=np.float32)
-    totals, count = np.empty(len(near), dtype=np.int32), 0
-    for number in near:
-        slot = seen_slots[number]
+    slots, finer = np.empty(len(products), dtype=np.intp), np.empty(len(products), dtype=np.float32)
+    totals, count = np.empty(len(products), dtype=np.int32), 0
+    for number in range(len(products)):
+        slot = near_slots[number]
         own = facts[slot]
         rest = own[GAIN] + own[1] * one + own[2] * other
         # A product is the mean of those of as many sums as are looked at.

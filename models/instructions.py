@@ -16,17 +16,21 @@ from numba.extending import intrinsic
 
 __all__ = [
     "LANES",
+    "SIEVE_COLUMNS",
+    "SIEVE_ROWS",
     "as_bits",
     "as_number",
     "byte_tile",
     "can_multiply_bytes",
     "score_tile",
     "short_tile",
+    "sieve",
     "soften",
     "value_tile",
 ]
 
 LANES = 16  # numbers of 32 bits in a register
+SIEVE_ROWS, SIEVE_COLUMNS = 4, 64
 
 _BYTES = 4 * LANES
 # None of these has types.
@@ -87,33 +91,14 @@ def _tile(kind: _Kind, rows: int, vectors: int) -> Any:
     """
     signature = _VOID(*(_ADDRESS for _ in range(8)))
 
-    def generate(_context: Any, build: Any, _signature: Any, arguments: Sequence[Any]) -> Any:
-        left, row_step, left_step, right, right_step, steps, out, out_step = arguments
-        multiply = _function(build, kind.instruction, kind.summed, [kind.summed, kind.pairs, kind.pairs])
-        starts = [build.add(left, build.mul(row_step, _I64(row))) for row in range(rows)]
-
-        def step(number: Any, sums: Sequence[Any]) -> list[Any]:
-            at = build.add(right, build.mul(number, right_step))
-            columns = [
-                build.bitcast(_load(build, build.add(at, _I64(_BYTES * vector)), kind.summed), kind.pairs)
-                for vector in range(vectors)
-            ]
-            found = []
-            for row, start in enumerate(starts):
-                address = build.add(start, build.mul(number, left_step))
-                one = build.bitcast(_spread(build, _load(build, address, kind.summed.element)), kind.pairs)
-                for vector, column in enumerate(columns):
-                    summed = sums[row * vectors + vector]
-                    order = [summed, one, column] if kind.sum_first else [one, column, summed]
-                    found.append(build.call(multiply, order))
-            return found
-
-        sums = _loop(build, steps, [ir.Constant(kind.summed, None)] * (rows * vectors), step)
+    def generate(context: Any, build: Any, _signature: Any, arguments: Sequence[Any]) -> Any:
+        *factors, out, out_step = arguments
+        sums = _products(build, kind, rows, vectors, factors)
         for row in range(rows):
             at = build.add(out, build.mul(out_step, _I64(row)))
             for vector in range(vectors):
                 _store(build, sums[row * vectors + vector], build.add(at, _I64(_BYTES * vector)))
-        return _context.get_dummy_value()
+        return context.get_dummy_value()
 
     @intrinsic
     def tile(
@@ -130,6 +115,31 @@ def _tile(kind: _Kind, rows: int, vectors: int) -> Any:
         return signature, generate
 
     return tile
+
+
+def _products(build: Any, kind: _Kind, rows: int, vectors: int, factors: Sequence[Any]) -> list[Any]:
+    """The registers of a tile, row by row. factors: its first six arguments."""
+    left, row_step, left_step, right, right_step, steps = factors
+    multiply = _function(build, kind.instruction, kind.summed, [kind.summed, kind.pairs, kind.pairs])
+    starts = [build.add(left, build.mul(row_step, _I64(row))) for row in range(rows)]
+
+    def step(number: Any, sums: list[Any]) -> list[Any]:
+        at = build.add(right, build.mul(number, right_step))
+        columns = [
+            build.bitcast(_load(build, build.add(at, _I64(_BYTES * vector)), kind.summed), kind.pairs)
+            for vector in range(vectors)
+        ]
+        found = []
+        for row, start in enumerate(starts):
+            address = build.add(start, build.mul(number, left_step))
+            one = build.bitcast(_spread(build, _load(build, address, kind.summed.element)), kind.pairs)
+            for vector, column in enumerate(columns):
+                summed = sums[row * vectors + vector]
+                order = [summed, one, column] if kind.sum_first else [one, column, summed]
+                found.append(build.call(multiply, order))
+        return found
+
+    return _loop(build, steps, [ir.Constant(kind.summed, None)] * (rows * vectors), step)
 
 
 def _loop(
@@ -233,6 +243,63 @@ def _wholes(value: int) -> Any:
     return ir.Constant(_WHOLE, [_I32(value)] * LANES)
 
 
+def _sieve(
+    _typing: Any,
+    _left: Any,
+    _row_step: Any,
+    _right: Any,
+    _steps: Any,
+    _zeros: Any,
+    _bars: Any,
+    _first: Any,
+    _places: Any,
+    _sums: Any,
+    _out_step: Any,
+    _counts: Any,
+) -> Any:
+    """A tile of bytes of which only what reaches a bar is written.
+
+    `sieve(left, row_step, right, steps, zeros, bars, first, places, sums, out_step, counts)`: SIEVE_ROWS rows
+    by SIEVE_COLUMNS columns, as a `byte_tile`. zeros: what is taken from the sums of a column; bars: what
+    those of a row must reach. Of what does, first + column goes to places, and the sum to sums, behind the
+    counts (numbers of 64 bits) of a row that are there; a register may be written beyond what counts.
+    """
+    signature = _VOID(*(_ADDRESS for _ in range(11)))
+
+    def generate(context: Any, build: Any, _signature: Any, arguments: Sequence[Any]) -> Any:
+        left, row_step, right, steps, zeros, bars, first, places, sums, out_step, counts = arguments
+        vectors = SIEVE_COLUMNS // LANES
+        factors = [left, row_step, _I64(4), right, _I64(4 * SIEVE_COLUMNS), steps]
+        found = _products(build, _BYTE_PRODUCTS, SIEVE_ROWS, vectors, factors)
+        mask = ir.VectorType(ir.IntType(1), LANES)
+        chosen = _function(build, "llvm.experimental.vector.compress.v16i32", _WHOLE, [_WHOLE, mask, _WHOLE])
+        counted = _function(build, "llvm.ctpop.i16", ir.IntType(16), [ir.IntType(16)])
+        start = _spread(build, build.trunc(first, _I32))
+        own = [
+            build.add(start, ir.Constant(_WHOLE, [_I32(LANES * vector + lane) for lane in range(LANES)]))
+            for vector in range(vectors)
+        ]
+        at_zero = [_load(build, build.add(zeros, _I64(_BYTES * vector)), _WHOLE) for vector in range(vectors)]
+        for row in range(SIEVE_ROWS):
+            bar = _spread(build, _load(build, build.add(bars, _I64(4 * row)), _I32))
+            behind = build.mul(out_step, _I64(row))
+            count_at = build.add(counts, _I64(8 * row))
+            count = _load(build, count_at, _I64)
+            for vector in range(vectors):
+                value = build.sub(found[row * vectors + vector], at_zero[vector])
+                reaches = build.icmp_signed(">=", value, bar)
+                at = build.add(behind, build.mul(count, _I64(4)))
+                for out, numbers in ((places, own[vector]), (sums, value)):
+                    packed = build.call(chosen, [numbers, reaches, ir.Constant(_WHOLE, ir.Undefined)])
+                    _store(build, packed, build.add(out, at))
+                many = build.call(counted, [build.bitcast(reaches, ir.IntType(16))])
+                count = build.add(count, build.zext(many, _I64))
+            _store(build, count, count_at)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
 def _as_bits(_typing: Any, _number: Any) -> Any:
     """The bits of a 32-bit number, as a whole one: the larger, the larger, from zero on."""
 
@@ -252,6 +319,7 @@ def _as_number(_typing: Any, _bits: Any) -> Any:
 
 
 soften: Any = intrinsic(_soften)
+sieve: Any = intrinsic(_sieve)
 as_bits: Any = intrinsic(_as_bits)
 as_number: Any = intrinsic(_as_number)
 byte_tile = _tile(_BYTE_PRODUCTS, 4, 4)

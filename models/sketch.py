@@ -13,8 +13,9 @@ import numpy as np
 
 from models.closer_look import nearest_of
 from models.first_look import Floats, Looks, Slots, looked_at
+from models.instructions import can_multiply_bytes
 from models.means import Means
-from models.sketch_tables import made_tables, put, settle_changes
+from models.sketch_tables import Tiles, made_tables, put, settle_changes
 
 __all__ = ["Sketch"]
 
@@ -36,6 +37,7 @@ class Sketch:
         self.capacity = capacity
         self._tables = made_tables(dimensions, capacity)
         self._plain = tuple(self._tables)
+        self._tiles = Tiles.of(capacity, packed=can_multiply_bytes())
         self._changed = 0  # how many
         self._number = 0
 
@@ -51,10 +53,10 @@ class Sketch:
 
         used: how many slots to look at. Ends what an earlier look may be used for.
         """
-        settle_changes(self._changed, self._tables)
+        settle_changes(self._changed, self._tables, self._tiles)
         self._changed = 0
         self._number = next(_NUMBERS)
-        return looked_at(rows, bars, self._tables, used=used, number=self._number)
+        return looked_at(rows, bars, (self._tables, self._tiles), used=used, number=self._number)
 
     def is_current(self, looks: Looks) -> bool:
         """Whether no other look came after this one."""
@@ -72,9 +74,8 @@ class Sketch:
         """
         if not self.is_current(looks):
             raise ValueError("rows were looked at anew since")
-        look = tuple(looks.of(place))
         slot, product, self._changed = nearest_of(
-            look, tuple(means), (fresh, self._changed), gained, self._plain
+            looks.of(place), tuple(means), (fresh, self._changed), gained, self._plain
         )
         return slot, float(product)
 

@@ -4,6 +4,7 @@ The first look compares what the first 128 of 512 buckets hold. Three more of it
 two columns of a row, which are not folded, and for what noise may hide.
 """
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +12,9 @@ from numba import njit
 from numpy.typing import NDArray
 
 from models.folding import OWN, WIDTH, folded, folding
+from models.instructions import LANES, SIEVE_COLUMNS
 from models.means import Means, scale_of
+from models.whole_products import ZERO
 
 __all__ = [
     "FIRST_WIDTH",
@@ -22,6 +25,7 @@ __all__ = [
     "TOGETHER",
     "UNIT",
     "Tables",
+    "Tiles",
     "first_product",
     "made_tables",
     "put",
@@ -48,7 +52,8 @@ _SECOND_KEPT, _SECOND_SOUGHT = np.float32(16.0), np.float32(512.0)
 _COARSE_NOISE = np.float32(0.095)
 # Rows that are looked at in one product, which stays in the processor's own cache; no power of two, since
 # numbers that are so many bytes apart have the same place there.
-TILE = 2_016
+TILE = 31 * SIEVE_COLUMNS
+_STEPS = FIRST_WIDTH // 4  # of a product of bytes
 TOGETHER = 128  # claims that look at once
 GAIN, LENGTH, LAST = 0, 3, 4  # facts of a slot; from the last on, the last numbers of its first look
 _FACTS = 8
@@ -66,10 +71,37 @@ class Tables(NamedTuple):
     facts: Floats  # (n, 8): gain just now, last two columns, length, last four of `coarse`
     scale: Floats
     coarse: NDArray[np.int8]  # (n, 132)
-    tiles: NDArray[np.int8]  # the same at the last look, for `whole_products`: (tiles, 132, slots)
     fine: NDArray[np.int8]  # (n, 3 x 128)
     changed: NDArray[np.bool_]  # put since the last look
     changes: Slots  # these, one after the other
+
+
+class Tiles(NamedTuple):
+    """The same at the last look, TILE slots each, as it is read by what multiplies.
+
+    numbers: (tiles, 132, TILE) for `models.whole_products`; or packed for `models.instructions.sieve`, which
+    needs the processor for it, (tiles, TILE / 64, 33, 64, 4): of each step the columns of 64 slots.
+    """
+
+    numbers: NDArray[np.int8]
+    zeros: NDArray[np.int32]  # (tiles, TILE): the product with a claim that is `ZERO` in all columns
+    room: NDArray[np.int32]  # (2, TOGETHER, TILE + LANES): what a look is written to at first
+
+    @classmethod
+    def of(cls, capacity: int, *, packed: bool) -> "Tiles":
+        """All zero, for so many slots."""
+        count = -(-capacity // TILE)
+        shape = (TILE // SIEVE_COLUMNS, _STEPS, SIEVE_COLUMNS, 4) if packed else (FIRST_WIDTH, TILE)
+        return cls(
+            numbers=_zeros(count, math.prod(shape)).reshape(count, *shape),
+            zeros=np.zeros((count, TILE), dtype=np.int32),
+            room=np.zeros((2, TOGETHER, TILE + LANES), dtype=np.int32),
+        )
+
+    @property
+    def packed(self) -> bool:
+        """Which of the two."""
+        return self.numbers.ndim > 3
 
 
 def made_tables(dimensions: int, capacity: int) -> Tables:
@@ -81,7 +113,6 @@ def made_tables(dimensions: int, capacity: int) -> Tables:
         facts=_zeros(capacity, _FACTS * 4).view(np.float32),
         scale=np.zeros(capacity, dtype=np.float32),
         coarse=np.zeros((capacity, FIRST_WIDTH), dtype=np.int8),
-        tiles=np.zeros((-(-capacity // TILE), FIRST_WIDTH, TILE), dtype=np.int8),
         fine=_zeros(capacity, 3 * WIDTH),
         changed=np.zeros(capacity, dtype=np.bool_),
         changes=np.zeros(capacity, dtype=np.intp),
@@ -140,16 +171,38 @@ def put(slots: Slots, means: tuple[Any, ...], changed: int, tables: tuple[Any, .
     return changed
 
 
-@njit(cache=True)
-def settle_changes(changed: int, within: Tables) -> None:
+def settle_changes(changed: int, within: Tables, tiles: Tiles) -> None:
     """Bring so many changes into the tiles, before all rows are looked at."""
-    changes = np.sort(within.changes[:changed])
+    changes = within.changes[:changed]
+    if tiles.packed:
+        _settle_packed(changes, within.coarse, tiles.numbers, tiles.zeros)
+    else:
+        _settle(np.sort(changes), within.coarse, tiles.numbers)
+    within.changed[changes] = False
+
+
+@njit(cache=True)
+def _settle_packed(
+    changes: Slots, coarse: NDArray[np.int8], numbers: NDArray[np.int8], zeros: NDArray[np.int32]
+) -> None:
+    for slot in changes:
+        number, place = slot // TILE, slot % TILE
+        tile, lane = numbers[number, place // SIEVE_COLUMNS], place % SIEVE_COLUMNS
+        total = np.int32(0)
+        for step in range(_STEPS):
+            for column in range(4):
+                value = coarse[slot, 4 * step + column]
+                tile[step, lane, column] = value
+                total += np.int32(value)
+        zeros[number, place] = ZERO * total
+
+
+@njit(cache=True)
+def _settle(changes: Slots, coarse: NDArray[np.int8], numbers: NDArray[np.int8]) -> None:
     # Line by line: from one to the next it is far.
     for column in range(FIRST_WIDTH):
         for slot in changes:
-            within.tiles[slot // TILE, column, slot % TILE] = within.coarse[slot, column]
-    for slot in changes:
-        within.changed[slot] = False
+            numbers[slot // TILE, column, slot % TILE] = coarse[slot, column]
 
 
 @njit(cache=True)

@@ -1,11 +1,15 @@
 """The sketch: what is kept of a row, and what is found."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from models import sketch as sketch_module
 from models.first_look import Look
 from models.folding import folded, folding
+from models.instructions import can_multiply_bytes
 from models.lexical import LEXICAL_DIMENSIONS
 from models.means import Means
 from models.sketch import Sketch
@@ -110,14 +114,34 @@ def test_a_look_serves_until_the_next() -> None:
         sketch.nearest(before, 0, means_of(rows))
 
 
-def seen(look: Look) -> list[tuple[int, int]]:
+def seen(plain: tuple[Any, ...]) -> list[tuple[int, int]]:
     """Slots, and their products."""
+    look = Look(*plain)
     stretches = [slice(*pair) for pair in zip(look.starts.tolist(), look.ends.tolist(), strict=True)]
     return [
         pair
         for one in stretches
         for pair in zip(look.slots[one].tolist(), look.products[one].tolist(), strict=True)
     ]
+
+
+@pytest.mark.skipif(not can_multiply_bytes(), reason="the processor has no AVX-512 VNNI")
+@pytest.mark.parametrize("slots", [60, 1_984, 4_100])
+def test_what_is_seen_does_not_depend_on_the_processor(slots: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(9)
+    rows = (rng.standard_normal((slots, WIDTH)) / np.sqrt(WIDTH)).astype(np.float32)
+    claims, least = rows[rng.integers(slots, size=131)], rng.uniform(-0.1, 0.4, 131).astype(np.float32)
+    found = []
+    for has_instructions in (True, False):
+        monkeypatch.setattr(sketch_module, "can_multiply_bytes", lambda here=has_instructions: here)
+        sketch = Sketch(WIDTH, slots)
+        sketch.put(np.arange(slots), means_of(rows))
+        sketch.look(claims[:9], least[:9], used=slots)
+        sketch.put(np.arange(0, slots, 7), means_of(rows[::-1].copy()))  # some change between two looks
+        looks = sketch.look(claims, least, used=slots - 3)
+        found.append([seen(looks.of(place)) for place in range(131)])
+    assert found[0] == found[1]
+    assert 0 < min(map(len, found[0])) < max(map(len, found[0])) < slots
 
 
 @pytest.mark.parametrize("claims", [1, 3, 4, 17, 130])
