@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from models.first_look import Look
 from models.folding import WIDTH
+from models.instructions import prefetch
 from models.similarity import similarity
 from models.sketch_tables import FIRST_WIDTH, GAIN, LAST, LENGTH, TAIL, UNIT, Tables, first_product, put
 
@@ -28,6 +29,8 @@ _MOST_FINE = 192
 _GUESSES = 8
 _ANY = np.float32(-np.inf)  # less than any product
 _NONE = -1
+_AHEAD = 8  # slots
+_LINE = 64  # bytes that come from memory at once
 
 Floats = NDArray[np.float32]
 Slots = NDArray[np.intp]
@@ -163,7 +166,10 @@ def _near(look: Look, again: _Near, bar: np.float32, within: Tables) -> _Near:
     slots = np.empty(count + len(again.slots), dtype=np.intp)
     products, might = np.empty(len(slots), dtype=np.int32), np.empty(len(slots), dtype=np.float32)
     is_changed, facts, held = within.changed, within.facts, 0
-    for number in numbers[:count]:
+    for place in range(count):
+        if place + _AHEAD < count:
+            _ask_for(look.slots[numbers[place + _AHEAD]], within)
+        number = numbers[place]
         slot = look.slots[number]
         if not is_changed[slot] and facts[slot, GAIN] == 0.0:
             slots[held], products[held] = slot, look.products[number]
@@ -176,8 +182,18 @@ def _near(look: Look, again: _Near, bar: np.float32, within: Tables) -> _Near:
             again.might[number],
         )
         held += again.might[number] >= bar
+    if held <= _MOST_COARSE:
+        return _Near(slots[:held], products[:held], might[:held])
     chosen = _at_least(might[:held], bar, _MOST_COARSE)
     return _Near(slots[chosen], products[chosen], might[chosen])
+
+
+@njit(cache=True)
+def _ask_for(slot: int, within: Tables) -> None:
+    """What is read first of a slot: by the time it is, it has come from memory, which takes long."""
+    prefetch(within.facts[slot].ctypes.data)
+    prefetch(within.fine[slot].ctypes.data)
+    prefetch(within.fine[slot, _LINE:].ctypes.data)
 
 
 @njit(cache=True)
@@ -200,6 +216,9 @@ def _looked_closer(near: _Near, look: Look, bar: np.float32, within: Tables) -> 
         slots[count], totals[count] = slot, total
         count += np.float32(total) * (UNIT * np.float32(0.5)) + rest + _MIDDLE_NOISE * own[LENGTH] >= bar
     for place in range(count):
+        if place + _AHEAD < count:
+            for line in range(WIDTH, 3 * WIDTH, _LINE):
+                prefetch(fine[slots[place + _AHEAD], line:].ctypes.data)
         slot = slots[place]
         own = facts[slot]
         rest = own[GAIN] + own[1] * one + own[2] * other

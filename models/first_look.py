@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from models.instructions import SIEVE_COLUMNS, SIEVE_ROWS, sieve
+from models.instructions import SIEVE_COLUMNS, SIEVE_ROWS, SIEVE_SHIFT, sieve
 from models.sketch_tables import (
     FIRST_WIDTH,
     TILE,
@@ -26,6 +26,7 @@ __all__ = ["Look", "Looks", "looked_at"]
 
 _FEW = 4  # fewer claims than this are quicker one by one
 _LANES = 8
+_SHIFT, _PLACE = np.int32(SIEVE_SHIFT), np.int32(2**SIEVE_SHIFT - 1)
 
 Floats = NDArray[np.float32]
 Slots = NDArray[np.intp]
@@ -130,7 +131,7 @@ def _sieved(
 ) -> tuple[Slots, NDArray[np.int32], Whole]:
     """What `_reaching` returns, of a packed tile, without products in between. tiles: `Tiles`, as a tuple."""
     start, of = number * TILE, Tiles(*tiles)
-    tile, zeros, places, products = of.numbers[number], of.zeros[number], of.room[0], of.room[1]
+    tile, zeros, room = of.numbers[number], of.zeros[number], of.room
     counts = np.zeros(len(first), dtype=np.int64)
     for block in range(-(-min(TILE, used - start) // SIEVE_COLUMNS)):
         for claim in range(0, len(first), SIEVE_ROWS):
@@ -141,22 +142,22 @@ def _sieved(
                 tile.shape[1],
                 zeros[block * SIEVE_COLUMNS :].ctypes.data,
                 least[claim:].ctypes.data,
-                start + block * SIEVE_COLUMNS,
-                places[claim].ctypes.data,
-                products[claim].ctypes.data,
-                places.shape[1] * places.itemsize,
+                block * SIEVE_COLUMNS,
+                room[claim].ctypes.data,
+                room.shape[1] * room.itemsize,
                 counts[claim:].ctypes.data,
             )
     for claim in range(len(first)):
-        while counts[claim] and places[claim, counts[claim] - 1] >= used:
+        while counts[claim] and start + (room[claim, counts[claim] - 1] & _PLACE) >= used:
             counts[claim] -= 1
     total, behind = counts.sum(), 0
     slots, reached = np.empty(total, dtype=np.int32), np.empty(total, dtype=np.int32)
     for claim in range(len(first)):
-        end = behind + counts[claim]
-        slots[behind:end] = places[claim, : counts[claim]]
-        reached[behind:end] = products[claim, : counts[claim]]
-        behind = end
+        for place in range(counts[claim]):
+            both = room[claim, place]
+            slots[behind + place] = np.int32(start) + (both & _PLACE)
+            reached[behind + place] = both >> _SHIFT
+        behind += counts[claim]
     return counts, slots, reached
 
 

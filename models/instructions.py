@@ -18,10 +18,12 @@ __all__ = [
     "LANES",
     "SIEVE_COLUMNS",
     "SIEVE_ROWS",
+    "SIEVE_SHIFT",
     "as_bits",
     "as_number",
     "byte_tile",
     "can_multiply_bytes",
+    "prefetch",
     "score_tile",
     "short_tile",
     "sieve",
@@ -31,6 +33,7 @@ __all__ = [
 
 LANES = 16  # numbers of 32 bits in a register
 SIEVE_ROWS, SIEVE_COLUMNS = 4, 64
+SIEVE_SHIFT = 11  # bits: so many columns can be told apart, and sums have the others
 
 _BYTES = 4 * LANES
 # None of these has types.
@@ -50,6 +53,7 @@ _LOG2_E = 1.4426950408889634
 _LEAST_POWER = -126  # of 2, that a number of 32 bits can have
 _EXPONENT_ZERO, _EXPONENT_SHIFT = 127, 23  # how such a number keeps its power of 2
 _LOWEST = -1e30
+_TO_READ, _TO_KEEP, _OF_DATA = 0, 3, 1
 
 
 _Step = Callable[[Any, list[Any]], list[Any]]
@@ -252,22 +256,21 @@ def _sieve(
     _zeros: Any,
     _bars: Any,
     _first: Any,
-    _places: Any,
-    _sums: Any,
+    _out: Any,
     _out_step: Any,
     _counts: Any,
 ) -> Any:
     """A tile of bytes of which only what reaches a bar is written.
 
-    `sieve(left, row_step, right, steps, zeros, bars, first, places, sums, out_step, counts)`: SIEVE_ROWS rows
-    by SIEVE_COLUMNS columns, as a `byte_tile`. zeros: what is taken from the sums of a column; bars: what
-    those of a row must reach. Of what does, first + column goes to places, and the sum to sums, behind the
-    counts (numbers of 64 bits) of a row that are there; a register may be written beyond what counts.
+    `sieve(left, row_step, right, steps, zeros, bars, first, out, out_step, counts)`: SIEVE_ROWS rows by
+    SIEVE_COLUMNS columns, as a `byte_tile`. zeros: what is taken from the sums of a column; bars: what those
+    of a row must reach. What does goes to out as sum << SIEVE_SHIFT | first + column, behind the counts
+    (numbers of 64 bits) of a row that are there; a register may be written beyond what counts.
     """
-    signature = _VOID(*(_ADDRESS for _ in range(11)))
+    signature = _VOID(*(_ADDRESS for _ in range(10)))
 
     def generate(context: Any, build: Any, _signature: Any, arguments: Sequence[Any]) -> Any:
-        left, row_step, right, steps, zeros, bars, first, places, sums, out_step, counts = arguments
+        left, row_step, right, steps, zeros, bars, first, out, out_step, counts = arguments
         vectors = SIEVE_COLUMNS // LANES
         factors = [left, row_step, _I64(4), right, _I64(4 * SIEVE_COLUMNS), steps]
         found = _products(build, _BYTE_PRODUCTS, SIEVE_ROWS, vectors, factors)
@@ -288,16 +291,28 @@ def _sieve(
             for vector in range(vectors):
                 value = build.sub(found[row * vectors + vector], at_zero[vector])
                 reaches = build.icmp_signed(">=", value, bar)
+                both = build.or_(build.shl(value, _wholes(SIEVE_SHIFT)), own[vector])
+                packed = build.call(chosen, [both, reaches, ir.Constant(_WHOLE, ir.Undefined)])
                 at = build.add(behind, build.mul(count, _I64(4)))
-                for out, numbers in ((places, own[vector]), (sums, value)):
-                    packed = build.call(chosen, [numbers, reaches, ir.Constant(_WHOLE, ir.Undefined)])
-                    _store(build, packed, build.add(out, at))
+                _store(build, packed, build.add(out, at))
                 many = build.call(counted, [build.bitcast(reaches, ir.IntType(16))])
                 count = build.add(count, build.zext(many, _I64))
             _store(build, count, count_at)
         return context.get_dummy_value()
 
     return signature, generate
+
+
+def _prefetch(_typing: Any, _address: Any) -> Any:
+    """Ask memory for the line at an address that is soon to be read: any processor has that."""
+
+    def generate(context: Any, build: Any, _signature: Any, arguments: Sequence[Any]) -> Any:
+        pointer = build.inttoptr(arguments[0], ir.IntType(8).as_pointer())
+        ask = _function(build, "llvm.prefetch.p0", ir.VoidType(), [pointer.type, _I32, _I32, _I32])
+        build.call(ask, [pointer, _I32(_TO_READ), _I32(_TO_KEEP), _I32(_OF_DATA)])
+        return context.get_dummy_value()
+
+    return _VOID(_ADDRESS), generate
 
 
 def _as_bits(_typing: Any, _number: Any) -> Any:
@@ -322,6 +337,7 @@ soften: Any = intrinsic(_soften)
 sieve: Any = intrinsic(_sieve)
 as_bits: Any = intrinsic(_as_bits)
 as_number: Any = intrinsic(_as_number)
+prefetch: Any = intrinsic(_prefetch)
 byte_tile = _tile(_BYTE_PRODUCTS, 4, 4)
 short_tile = _tile(_SHORT_PRODUCTS, 4, 4)
 score_tile = _tile(_NUMBER_PRODUCTS, 8, 1)

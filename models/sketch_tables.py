@@ -85,7 +85,7 @@ class Tiles(NamedTuple):
 
     numbers: NDArray[np.int8]
     zeros: NDArray[np.int32]  # (tiles, TILE): the product with a claim that is `ZERO` in all columns
-    room: NDArray[np.int32]  # (2, TOGETHER, TILE + LANES): what a look is written to at first
+    room: NDArray[np.int32]  # (TOGETHER, TILE + LANES): what a look is written to at first
 
     @classmethod
     def of(cls, capacity: int, *, packed: bool) -> "Tiles":
@@ -95,7 +95,7 @@ class Tiles(NamedTuple):
         return cls(
             numbers=_zeros(count, math.prod(shape)).reshape(count, *shape),
             zeros=np.zeros((count, TILE), dtype=np.int32),
-            room=np.zeros((2, TOGETHER, TILE + LANES), dtype=np.int32),
+            room=np.zeros((TOGETHER, TILE + LANES), dtype=np.int32),
         )
 
     @property

@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 from models import sketch as sketch_module
 from models.first_look import Look
 from models.folding import folded, folding
-from models.instructions import can_multiply_bytes
+from models.instructions import SIEVE_SHIFT, can_multiply_bytes
 from models.lexical import LEXICAL_DIMENSIONS
 from models.means import Means
 from models.sketch import Sketch
+from models.sketch_tables import FIRST_WIDTH, TILE
 
 DENSE = 96
 WIDTH = DENSE + LEXICAL_DIMENSIONS + 2
@@ -123,6 +124,13 @@ def seen(plain: tuple[Any, ...]) -> list[tuple[int, int]]:
         for one in stretches
         for pair in zip(look.slots[one].tolist(), look.products[one].tolist(), strict=True)
     ]
+
+
+def test_all_that_a_sieve_puts_into_one_number_fits() -> None:
+    largest = FIRST_WIDTH * 127 * 63  # what is kept, by what is looked for
+    assert TILE <= 2**SIEVE_SHIFT
+    # The last four columns hold less: the noise is looked for by 10, and one has no meaning.
+    assert largest - 127 * (53 + 63) < 2 ** (31 - SIEVE_SHIFT)
 
 
 @pytest.mark.skipif(not can_multiply_bytes(), reason="the processor has no AVX-512 VNNI")
