@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.background import background_of
-from models.embedding import Embedder, load_embedder
+from models.embedding import Embedder, encoder_of, load_embedder
+from models.encoders import Encoder
 from tests.bench.running import run_product
 from tests.bench.sets import SETS, BenchSet, Stream, is_there
 
@@ -57,20 +58,24 @@ class _Known:
 @click.command()
 @click.option("--set", "name", type=click.Choice([one.name for one in SETS]), default=SETS[0].name)
 @click.option("--limit", type=int, help="So many comments of each stream.")
-def main(name: str, limit: int | None) -> None:
+@click.option("--encoder", default="auto", show_default=True, help="As the setting of that name.")
+def main(name: str, limit: int | None, encoder: Encoder) -> None:
     """Print a table."""
     chosen = next(one for one in SETS if one.name == name)
     if not is_there(chosen):
         raise click.ClickException(f"{name} is not here")
-    for line in report(chosen, limit):
+    for line in report(chosen, limit, encoder):
         click.echo(line)
 
 
-def report(chosen: BenchSet, limit: int | None) -> Iterator[str]:
+def report(chosen: BenchSet, limit: int | None, encoder: Encoder) -> Iterator[str]:
     """The lines of the table."""
     streams = [stream._replace(comments=stream.comments[:limit]) for stream in chosen.load()]
     exact = load_embedder("packaged", encoder="onnx")
-    wide, narrow = _Known(exact), _Known(load_embedder("packaged", encoder="onnx-int8"))
+    tried = load_embedder("packaged", encoder=encoder)
+    yield f"8 bits: {encoder_of(tried)}"
+    yield ""
+    wide, narrow = _Known(exact), _Known(tried)
     ways: dict[str, Vectors] = {
         "32 bits": wide,
         "8 bits": narrow,
