@@ -4,7 +4,7 @@ On a broker of its own, with the packaged model and as many threads as there are
 times, so that all are slowed alike by what else runs on the machine: one worker, that has read some comments,
 from the first further one sent to the last one counted; before and after it, the encoder with nothing around
 it, on the same claims; a plain pipeline (see `tests.bench.plain_pipeline`) on the same comments. Then
-comments at half and at four fifths of the worker's speed, and how long it takes until the metrics know of each.
+comments at half and at four fifths of its speed, and how long it takes until the metrics know of each.
 """
 
 import subprocess
