@@ -10,6 +10,7 @@ import gc
 import hashlib
 import logging
 import re
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -42,6 +43,7 @@ _FAMILIES = {"bert": "BertModel", "xlm-roberta": "XLMRobertaModel", "roberta": "
 _SAMPLE_TEXTS = 64
 _EVERY_SAMPLE_AT_START = 5  # a tenth of a second
 _ODD_TEXTS = ("", " ", "🤖 \t漢字かな", "one  two\n three ", "e\u0301\u202e", "x" * 900, "word " * 3000)
+_VERSION = re.compile(r"-v(\d+)(?:-ort[\d.]*\d)?(?:\.lock)?")
 _ROUNDS = 3  # of which the fastest counts: others may be at work on the machine
 
 _logger = logging.getLogger(__name__)
@@ -75,6 +77,7 @@ def built_embedder(
         onnx_library()  # that a package is missing is no property of the model, and not kept
     if not is_intact(folder):
         build_once(folder, lambda parts: _Build(source, encoder, parts).write())
+        _drop_earlier(folder)
         gc.collect()  # the model that it was made of, in which there are cycles
         give_memory_back()
     card = read_card(folder)
@@ -87,6 +90,19 @@ def built_embedder(
     if not _is_near(mean, least):  # built on another machine, whose processor computes otherwise
         raise ModelError(f"here {_distance(mean, least)}")
     return embedder
+
+
+def _drop_earlier(folder: Path) -> None:
+    """Remove what earlier versions have built in place of this folder: some hundred megabytes each."""
+    stem = folder.name.rpartition(f"-v{FORMAT_VERSION}")[0]
+    for other in folder.parent.iterdir():
+        version = _VERSION.fullmatch(other.name.removeprefix(stem))
+        if other.name.startswith(stem) and version and int(version[1]) < FORMAT_VERSION:
+            _logger.info("removing %s, of an earlier version", other)
+            if other.is_dir():
+                shutil.rmtree(other)
+            else:
+                other.unlink()
 
 
 def is_fast(card: EncoderCard) -> bool:

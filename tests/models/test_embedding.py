@@ -215,14 +215,14 @@ def test_a_broken_folder_is_named_in_one_line(
     (folder / file).unlink()
     (folder / file).write_bytes(content)
     with pytest.raises(ModelError) as error:
-        load_embedder(str(folder))
+        load_embedder(str(folder), cache_dir=tmp_path / "cache")
     assert str(folder) in str(error.value)
     assert "\n" not in str(error.value)
 
 
 def test_an_empty_folder_is_no_model(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="holds no model"):
-        load_embedder(str(tmp_path))
+        load_embedder(str(tmp_path), cache_dir=tmp_path / "cache")
 
 
 def test_equal_and_recent_texts_are_embedded_once(use_model: Any) -> None:

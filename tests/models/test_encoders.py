@@ -19,7 +19,14 @@ from models.bert_graph import bert_graph
 from models.built_embedder import BuiltEmbedder, BuiltEncoder, read_card
 from models.built_folder import checksum
 from models.embedding import SentenceTransformerEmbedder, encoder_of, load_embedder, planned_encoder
-from models.encoder_build import EncoderSource, built_embedder, encoder_card, encoder_folder, is_possible
+from models.encoder_build import (
+    FORMAT_VERSION,
+    EncoderSource,
+    built_embedder,
+    encoder_card,
+    encoder_folder,
+    is_possible,
+)
 from models.encoders import Encoder, EncoderChoice, open_model
 from models.errors import ModelError
 from models.sentence_library import load_sentence_model
@@ -143,6 +150,28 @@ def test_what_is_damaged_is_built_again(built: Loads, encoder: BuiltEncoder, tmp
     built_embedder(built.source, tmp_path, encoder, must=True)
     assert built.count == 2
     assert (folder / name).read_bytes() == good
+
+
+def test_what_earlier_versions_built_is_removed(tiny: Path, encoder: BuiltEncoder, tmp_path: Path) -> None:
+    loads = Loads(tiny)
+    folder = encoder_folder(loads.source, tmp_path, encoder)
+    now = f"-v{FORMAT_VERSION}"
+    earlier = [
+        folder.with_name(folder.name.replace(now, "-v2")),
+        folder.with_name(folder.name.replace(now, "-v1") + ".lock"),
+    ]
+    others = [
+        folder.with_name(f"{folder.name}0"),  # of a later runtime, or a later version
+        folder.with_name("another" + folder.name.replace(now, "-v2")),
+        folder.with_name(folder.name.replace(now, "-x-v2")),
+    ]
+    for one in (earlier[0], *others):
+        one.mkdir(parents=True)
+        (one / "weights").write_bytes(b"0")
+    earlier[1].write_bytes(b"")
+    built_embedder(loads.source, tmp_path, encoder, must=True)
+    assert not any(one.exists() for one in earlier)
+    assert all(one.exists() for one in others)
 
 
 def test_another_model_under_the_name_is_another_encoder(
