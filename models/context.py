@@ -7,8 +7,8 @@ random the same claim. What calls a whole stream one thread therefore soon says 
 
 But everything in a thread is about the same things, and alike for that. What tells its claims apart is how
 they differ from what is usual there: inside a thread, vectors are centred by the thread's own mean, and what
-differences tell claims of a thread apart was learned from labelled ones (see `models.metric`; where sharing a
-thread says nothing, because it is too large to be a discussion, this is left out).
+differences tell claims of a thread apart was learned from labelled ones (see `models.metric`): that counts
+the more the better the thread's mean is known, and not at all where it is too large to be a discussion.
 """
 
 import math
@@ -30,6 +30,8 @@ _SMALL_THREAD = 30
 _PER_LOGIT = 0.04
 # A thread's mean is believed by half once it has so many claims: in a young thread the mean is the narrative.
 _PRIOR_CLAIMS = 40
+# What was learned of claims in general counts by half once it has so many: it was learned from large threads.
+_PRIOR_METRIC_CLAIMS = 120
 # Claims that add less than this to their similarity to others are chatter and tell nothing of a thread.
 _LITTLE = -0.015
 _NO_DIRECTION = 1e-6
@@ -119,14 +121,15 @@ class Context:
         """The dense part of rows as it is seen inside its thread: (n, dense), each as long as it was."""
         dense = rows[:, : -LEXICAL_DIMENSIONS - 2]
         means = {thread: self._mean(thread) for thread in set(threads) & self._means.keys()}
-        if not means and self._metric is None:
+        if not means:
             return dense
         none = np.zeros(dense.shape[1], dtype=np.float32)
         centred = dense - np.stack([means.get(thread, none) for thread in threads])
         if self._metric is not None:
-            told_apart = {thread: self.worth(thread) > 0.0 for thread in set(threads)}
-            inside = np.array([told_apart[thread] for thread in threads])
-            centred[inside] = self._metric.of(centred[inside])
+            shares = {thread: self._share(thread) for thread in set(threads)}
+            of_each = np.array([shares[thread] for thread in threads], dtype=np.float32)
+            inside = np.flatnonzero(of_each)
+            centred[inside] = self._metric.of(centred[inside], of_each[inside])
         lengths = np.sqrt(np.vecdot(centred, centred))
         scale = np.sqrt(np.vecdot(dense, dense)) / np.maximum(lengths, _NO_DIRECTION)
         seen: NDArray[np.float32] = centred * np.where(lengths > _NO_DIRECTION, scale, 0.0)[:, None]
@@ -135,13 +138,23 @@ class Context:
     def inside_one(self, thread: str, dense: NDArray[np.float32]) -> NDArray[np.float32]:
         """`inside` of one claim, but for rounding. dense: of its row, (dense,)."""
         known = self._means.get(thread)
-        metric = self._metric if self.worth(thread) > 0.0 else None
-        if known is None and metric is None:
+        if known is None:
             return dense
-        seen = dense.copy() if known is None else _centred(dense, known[0], known[1] + _PRIOR_CLAIMS)
-        if metric is not None:
-            metric.of_one(seen)
+        seen = _centred(dense, known[0], known[1] + _PRIOR_CLAIMS)
+        if self._metric is not None and (share := self._share(thread)):
+            self._metric.of_one(seen, share)
         return _made_as_long(seen, dense)
+
+    def _share(self, thread: str) -> float:
+        """How much of the metric counts in a thread: the more, the more claims its mean is of.
+
+        In a young thread vectors are not yet seen by how they differ from what is usual there, as those were
+        that the metric was fitted to; and in one that is too large to be a discussion it counts nothing.
+        """
+        if thread not in self._means or self.worth(thread) <= 0.0:
+            return 0.0
+        claims = self._means[thread][1]
+        return claims / (claims + _PRIOR_METRIC_CLAIMS)
 
     def _mean(self, thread: str) -> NDArray[np.float32]:
         total, claims = self._means[thread]

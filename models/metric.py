@@ -49,15 +49,18 @@ class Metric:
         """Of the vectors it is for."""
         return int(self._directions.shape[1])
 
-    def of(self, centred: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Vectors less the means of language and thread, (n, d), as they are to be compared: (n, d)."""
-        along: NDArray[np.float32] = (centred @ self._directions.T) * self._added
+    def of(self, centred: NDArray[np.float32], shares: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Vectors less the means of language and thread, (n, d), as they are to be compared: (n, d).
+
+        shares: (n,), from 0 to 1: how much of it is done to each.
+        """
+        along: NDArray[np.float32] = (centred @ self._directions.T) * self._added * shares[:, None]
         stretched: NDArray[np.float32] = centred + along @ self._directions
         return stretched
 
-    def of_one(self, centred: NDArray[np.float32]) -> None:
+    def of_one(self, centred: NDArray[np.float32], share: float) -> None:
         """`of` for one vector (d,), in place, but for rounding."""
-        _stretch(centred, self._directions, self._added)
+        _stretch(centred, self._directions, self._added * np.float32(share))
 
 
 @njit(cache=True, fastmath=True)

@@ -18,11 +18,15 @@ pytestmark = pytest.mark.skipif(not THREAD.is_file(), reason="../shared/data is 
 Lines = list[dict[str, Any]]
 
 
-@pytest.fixture(scope="module")
-def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module", params=["auto", "onnx", "onnx-int8"])
+def out(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What is found does not hang on the last decimals of vectors."""
     folder = tmp_path_factory.mktemp("thread")
     settings = Settings(
-        model="packaged", author_key=SecretStr("a key for these tests"), data_dir=folder / "data"
+        model="packaged",
+        encoder=request.param,
+        author_key=SecretStr("a key for these tests"),
+        data_dir=folder / "data",
     )
     plan = ReplayPlan(
         inputs=[str(THREAD)],

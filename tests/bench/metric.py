@@ -9,8 +9,9 @@ models/data/metric.json is made anew.
 What is fitted: a linear discriminant analysis inside threads. The covariance of comments within a narrative,
 shrunk to a multiple of identity, is made round (Hatch et al. 2006, "Within-class covariance normalization"),
 and in that space directions count the more the more narratives of one thread differ in them. Of its singular
-directions those that it changes most are kept, with a part of what it does to them. Four numbers were chosen
-by comparing some forty forms on the worlds, argkp and tech-comments: see docs/quality.md.
+directions those that it changes most are kept. Three numbers, and how much of it counts in a young thread
+(`models.context`), were chosen by comparing some forty forms on the worlds, argkp, tech-comments and one
+French thread: see docs/quality.md.
 """
 
 import argparse
@@ -33,7 +34,6 @@ FOLDS = 4
 IDENTITY = 0.8  # share of the identity in the covariance within narratives
 BETWEEN = 0.25  # how much a direction gains by the narratives that differ in it
 DIRECTIONS = 64
-STRENGTH = 0.6  # the gains are raised to this power: all of it costs false alarms among chatter
 _COPY = 0.9  # cosine of near-copies: they say nothing of how one claim is put differently
 _FEW = 8  # comments of a language, below which it has no mean of its own
 
@@ -86,7 +86,7 @@ def fit(parts: Sequence[Examples]) -> tuple[Rows, Rows]:
     squares, directions = np.linalg.eigh(whitening @ (np.eye(dimensions) + BETWEEN * between) @ whitening)
     gains = np.sqrt(squares / np.median(squares))
     chosen = np.argsort(-np.abs(np.log(gains)), kind="stable")[:DIRECTIONS]
-    return directions[:, chosen].T, gains[chosen] ** STRENGTH
+    return directions[:, chosen].T, gains[chosen]
 
 
 def _within(known: Examples) -> Rows:
@@ -153,7 +153,8 @@ def _tell(name: str, fitted: tuple[Rows, Rows], parts: Sequence[Examples]) -> No
     directions, gains = (part.astype(np.float32) for part in fitted)
     held_out = _joined(parts)
     before = _told(held_out, held_out.rows)
-    after = _told(held_out, Metric(directions, gains).of(held_out.rows.astype(np.float32)))
+    rows = held_out.rows.astype(np.float32)
+    after = _told(held_out, Metric(directions, gains).of(rows, np.ones(len(rows), dtype=np.float32)))
     print(f"{name} held out: average precision of pairs {before:.3f}, with the metric {after:.3f}")
 
 

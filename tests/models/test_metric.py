@@ -19,15 +19,16 @@ def metric(dimensions: int) -> Metric:
 
 
 def test_it_stretches_and_shortens() -> None:
-    found = metric(4).of(np.ones((3, 4), dtype=np.float32))
-    assert found == pytest.approx(np.tile([2.0, 0.5, 1.0, 1.0], (3, 1)))
+    found = metric(4).of(np.ones((3, 4), dtype=np.float32), np.array([1.0, 0.5, 0.0], dtype=np.float32))
+    assert found == pytest.approx(np.array([[2.0, 0.5, 1.0, 1.0], [1.5, 0.75, 1.0, 1.0], [1.0] * 4]))
 
 
 def test_one_vector_is_as_many() -> None:
     vectors = np.random.default_rng(7).standard_normal((5, 16)).astype(np.float32)
-    together = metric(16).of(vectors)
-    for vector in vectors:
-        metric(16).of_one(vector)
+    shares = np.linspace(0.2, 1.0, 5, dtype=np.float32)
+    together = metric(16).of(vectors, shares)
+    for vector, share in zip(vectors, shares.tolist(), strict=True):
+        metric(16).of_one(vector, share)
     assert vectors == pytest.approx(together, abs=1e-6)
 
 
@@ -41,23 +42,39 @@ def seen(metric: Metric | None, thread: str, rows: NDArray[np.float32]) -> NDArr
     return together
 
 
-def test_claims_are_measured_by_it_inside_their_thread() -> None:
-    vectors = np.random.default_rng(8).standard_normal((4, 16)).astype(np.float32)
-    texts, substance = [terms(f"claim {number}") for number in range(4)], np.zeros(4, dtype=np.float32)
-    rows = Representation(16).rows(["en"] * 4, vectors, texts, substance)
+def claims(count: int) -> NDArray[np.float32]:
+    """Rows, of which the first 16 columns are dense."""
+    vectors = np.random.default_rng(8).standard_normal((count, 16)).astype(np.float32)
+    texts, substance = [terms(f"claim {n}") for n in range(count)], np.zeros(count, dtype=np.float32)
+    return Representation(16).rows(["en"] * count, vectors, texts, substance)
+
+
+@pytest.mark.parametrize(("count", "share"), [(30, 0.2), (120, 0.5), (360, 0.75)])
+def test_claims_are_measured_by_it_as_far_as_their_thread_is_known(count: int, share: float) -> None:
+    rows = claims(count)
     dense = rows[:, :16]
     plain, measured = (seen(one, "t", rows) for one in (None, metric(16)))
     assert np.linalg.norm(measured, axis=1) == pytest.approx(np.linalg.norm(dense, axis=1), rel=1e-5)
-    expected = metric(16).of(plain)
+    expected = metric(16).of(plain, np.full(count, share, dtype=np.float32))
     cosines = expected @ expected.T / np.outer(*[np.linalg.norm(expected, axis=1)] * 2)
     assert measured @ measured.T == pytest.approx(DENSE_SHARE * cosines, abs=1e-5)
-    # A thread that is not known has no mean yet; without a thread there is nothing to be inside of.
-    stretched = metric(16).of(dense)
-    stretched *= np.linalg.norm(dense, axis=1, keepdims=True) / np.linalg.norm(
-        stretched, axis=1, keepdims=True
-    )
-    assert seen(metric(16), "other", rows) == pytest.approx(stretched, abs=1e-5)
-    assert np.array_equal(seen(metric(16), "", rows), dense)
+
+
+@pytest.mark.parametrize("thread", ["other", ""])
+def test_of_a_thread_that_is_not_known_nothing_is_told_apart(thread: str) -> None:
+    rows = claims(4)
+    assert np.array_equal(seen(metric(16), thread, rows), rows[:, :16])
+
+
+def test_what_is_too_large_to_be_a_discussion_is_not_measured() -> None:
+    rows, context = claims(4), Context(0.1, metric(16))
+    for _ in range(2_000):
+        context.count("t", 0.1, 0)
+    context.measure(["t"] * 4, rows)
+    plain = Context(0.1)
+    plain.measure(["t"] * 4, rows)
+    assert context.worth("t") == 0.0
+    assert np.array_equal(context.inside(["t"] * 4, rows), plain.inside(["t"] * 4, rows))
 
 
 def test_what_ships_is_for_one_model() -> None:
@@ -66,7 +83,7 @@ def test_what_ships_is_for_one_model() -> None:
     assert shipped.dimensions == 384
     one = np.random.default_rng(9).standard_normal((1, 384)).astype(np.float32)
     one /= np.linalg.norm(one)
-    assert 0.5 < np.linalg.norm(shipped.of(one)) < 1.5
+    assert 0.5 < np.linalg.norm(shipped.of(one, np.ones(1, dtype=np.float32))) < 1.5
     assert metric_of("hash-384") is None
 
 
