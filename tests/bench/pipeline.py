@@ -7,6 +7,7 @@ it, on the same claims; a plain pipeline (see `tests.bench.plain_pipeline`) on t
 comments at half and at four fifths of its speed, and how long it takes until the metrics know of each.
 """
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -42,6 +43,11 @@ _PATIENCE_SECONDS = 1_800.0
 # the time spent already, since the last look may come as much too late.
 _POLL_SECONDS = (0.1, 2.0)
 _POLL_SHARE = 0.02
+_THREADS = (
+    "MKL_NUM_THREADS",
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+)  # would hold the plain pipeline back
 _LOADS = (0.5, 0.8)
 _WARM = 200  # comments before any that is measured, as the others have read a text or are not asked
 _COUNTED = "narrawatch_comments_total"
@@ -168,6 +174,7 @@ def _plain(broker: ApacheBroker, folder: Path, model: Path, lines: Sequence[Line
                 *options,
             ],
             cwd=ROOT,
+            env={name: value for name, value in os.environ.items() if name not in _THREADS},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
