@@ -43,11 +43,8 @@ _PATIENCE_SECONDS = 1_800.0
 # the time spent already, since the last look may come as much too late.
 _POLL_SECONDS = (0.1, 2.0)
 _POLL_SHARE = 0.02
-_THREADS = (
-    "MKL_NUM_THREADS",
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-)  # would hold the plain pipeline back
+# What would hold the plain pipeline back.
+_THREADS = ("MKL_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _LOADS = (0.5, 0.8)
 _WARM = 200  # comments before any that is measured, as the others have read a text or are not asked
 _COUNTED = "narrawatch_comments_total"
