@@ -11,13 +11,26 @@ model and does not believe the result before it has compared it.
 """
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BertShape", "Precision", "bert_graph", "is_late", "value_bias"]
+from models.bert_state import (
+    LARGEST,
+    LEAST_SCALE,
+    ZERO,
+    BertShape,
+    State,
+    is_late,
+    place_table,
+    rounded_columns,
+    value_bias,
+    word_table,
+)
+
+__all__ = ["Precision", "bert_graph"]
 
 Precision = Literal["float32", "int8", "int8-wide"]
 """int8-wide: weights as unsigned numbers, for processors whose fast signed kernels saturate."""
@@ -25,49 +38,16 @@ Precision = Literal["float32", "int8", "int8-wide"]
 _OPSET = 21
 _IR_VERSION = 10  # what opset 21 came with: a runtime need not be newer than the model
 _RUNTIME_DOMAIN = "com.microsoft"
-_LARGEST = 127  # of a symmetric 8-bit number
-# What the values of attention are made from in the last third of the layers is not rounded. Nothing else that
-# can be spared brings as much: for multilingual-e5-small it takes four tenths off the distance to the exact
-# vectors, for a twentieth of the time. Queries and keys bring nothing.
-_LATE_SHARE = 2 / 3
-_ZERO = 128  # what stands for 0 where numbers are unsigned: the runtime multiplies unsigned by signed
-_LEAST_SCALE = 1e-9  # a token or column of zeros must not divide by zero
 _GELU_DEPTH = 0.17  # the activation goes no further below zero
 
 _Array = NDArray[Any]
-_State = Mapping[str, NDArray[np.float32]]
 
 
-class BertShape(NamedTuple):
-    """What the weights do not say. first_position: row of the position table that the first token gets."""
-
-    layers: int
-    heads: int
-    layer_norm_eps: float
-    first_position: int = 0
-
-
-def bert_graph(state: _State, shape: BertShape, precision: Precision) -> Any:
+def bert_graph(state: State, shape: BertShape, precision: Precision) -> Any:
     """An `onnx.ModelProto` with the input `ids`, (texts, tokens) int64, and the output `tokens`, (texts,
     tokens, d) float32: the last hidden state.
-
-    state: the tensors of a transformers `BertModel` or `XLMRobertaModel` by their names.
     """
     return _Writer(state, shape, precision).write()
-
-
-def is_late(layer: int, layers: int) -> bool:
-    """Whether what the values of attention are made from is not rounded to 8 bits."""
-    return layer >= layers * _LATE_SHARE
-
-
-def value_bias(state: _State, at: str) -> NDArray[np.float32]:
-    """(d,): what the product after attention adds, the bias of the values included. at: the layer's prefix.
-
-    That goes through attention unchanged, since its weights sum to 1, and is added once.
-    """
-    out: NDArray[np.float32] = state[f"{at}attention.output.dense.weight"]
-    return state[f"{at}attention.output.dense.bias"] + out @ state[f"{at}attention.self.value.bias"]
 
 
 class _Exact(NamedTuple):
@@ -84,7 +64,7 @@ class _Quantised(NamedTuple):
 
 
 class _Writer:
-    def __init__(self, state: _State, shape: BertShape, precision: Precision) -> None:
+    def __init__(self, state: State, shape: BertShape, precision: Precision) -> None:
         self._onnx: Any = importlib.import_module("onnx")
         self._state = state
         self._shape = shape
@@ -100,7 +80,7 @@ class _Writer:
         by_text = self._op("Concat", [ids_shape, self._constant(np.array([self._width]))], axis=0)
         tokens = self._op("Reshape", [self._embeddings(ids_shape), by_token])
         count = self._op("Shape", [tokens], end=1)
-        self._zeros = self._op("Expand", [self._constant(np.array([_ZERO], np.uint8)), count])
+        self._zeros = self._op("Expand", [self._constant(np.array([ZERO], np.uint8)), count])
         for layer in range(self._shape.layers):
             late = is_late(layer, self._shape.layers)
             tokens = self._layer(tokens, f"encoder.layer.{layer}.", by_text, by_token, late=late)
@@ -121,11 +101,9 @@ class _Writer:
 
     def _embeddings(self, ids_shape: str) -> str:
         """(texts, tokens, d): word, position and the one token type, normalised."""
-        # Half precision rounds a weight by a two-thousandth, and halves what most of the model's bytes are.
-        words = self._constant(self._state["embeddings.word_embeddings.weight"].astype(np.float16))
+        words = self._constant(word_table(self._state))
         found = self._op("Cast", [self._op("Gather", [words, "ids"])], to=self._onnx.TensorProto.FLOAT)
-        table = self._state["embeddings.position_embeddings.weight"][self._shape.first_position :]
-        places = self._constant(table + self._state["embeddings.token_type_embeddings.weight"][0])
+        places = self._constant(place_table(self._state, self._shape))
         length = self._op("Gather", [ids_shape, self._constant(np.array([1]))])
         used = self._op("Slice", [places, self._constant(np.array([0])), length])
         return self._normalised(self._op("Add", [found, used]), "embeddings.LayerNorm.")
@@ -179,12 +157,11 @@ class _Writer:
 
     def _product(self, read: "_Exact | _Quantised", weight: NDArray[np.float32]) -> str:
         """(tokens, n): tokens times the transposed weight, which is (n, k) as torch keeps it."""
-        columns = np.ascontiguousarray(weight.T)
         if isinstance(read, _Exact):
-            return self._op("MatMul", [read.numbers, self._constant(columns)])
-        scales = np.maximum(np.abs(columns).max(axis=0), _LEAST_SCALE) / _LARGEST
-        numbers = np.rint(columns / scales).astype(np.int8)
-        zero: _Array = np.zeros(columns.shape[1], np.int8)
+            return self._op("MatMul", [read.numbers, self._constant(weight.T)])
+        rounded, scales = rounded_columns(weight, LARGEST)
+        numbers: _Array = rounded.astype(np.int8)
+        zero: _Array = np.zeros(numbers.shape[1], np.int8)
         if self._precision == "int8-wide":
             numbers, zero = (_unsigned(numbers), _unsigned(zero))
         summed = self._op(
@@ -193,8 +170,8 @@ class _Writer:
                 read.numbers,
                 self._constant(numbers),
                 self._scalar(1.0),
-                self._constant((scales / _LARGEST).astype(np.float32)),
-                self._constant(np.array(_ZERO, np.uint8)),
+                self._constant(scales),
+                self._constant(np.array(ZERO, np.uint8)),
                 self._constant(zero),
             ],
             _RUNTIME_DOMAIN,
@@ -212,8 +189,8 @@ class _Writer:
         columns = self._constant(np.array([1]))
         sizes = tokens if depth else self._op("Abs", [tokens])
         largest = self._op("ReduceMax", [sizes, columns], keepdims=1)
-        largest = self._op("Max", [largest, self._scalar(depth or _LEAST_SCALE)])
-        units = self._op("Squeeze", [self._op("Mul", [largest, self._scalar(1.0 / _LARGEST)]), columns])
+        largest = self._op("Max", [largest, self._scalar(depth or LEAST_SCALE)])
+        units = self._op("Squeeze", [self._op("Mul", [largest, self._scalar(1.0 / LARGEST)]), columns])
         return _Quantised(self._op("QuantizeLinear", [tokens, units, self._zeros], axis=0), largest)
 
     def _weight(self, name: str) -> str:
@@ -241,4 +218,4 @@ class _Writer:
 
 
 def _unsigned(numbers: _Array) -> _Array:
-    return (numbers.astype(np.int16) + _ZERO).astype(np.uint8)
+    return (numbers.astype(np.int16) + ZERO).astype(np.uint8)

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from models.errors import ModelError
 from models.onnx_session import OnnxSession
 from models.remembering import CACHED_TEXTS, RememberingEmbedder, unit_rows
+from models.vnni_network import VnniNetwork
 
 __all__ = ["BuiltEmbedder", "BuiltEncoder", "EncoderCard", "Network", "Pooling", "read_card", "usable_cores"]
 
@@ -155,11 +156,7 @@ def _network(folder: Path, card: EncoderCard) -> Network:
     """Raises ModelError."""
     if card.encoder != "numba-int8":
         return _Graph(folder, card.pooling)
-    loops: Any = importlib.import_module(
-        "models.vnni_network"
-    )  # numba takes a moment: only where it computes
-    network: Network = loops.VnniNetwork(folder, mean=card.pooling == "mean")
-    return network
+    return VnniNetwork(folder, mean=card.pooling == "mean")
 
 
 def read_card(folder: Path) -> EncoderCard:

@@ -10,6 +10,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from models.cache_lines import LINE
 from models.first_look import Look
 from models.folding import WIDTH
 from models.instructions import prefetch
@@ -30,7 +31,6 @@ _GUESSES = 8
 _ANY = np.float32(-np.inf)  # less than any product
 _NONE = -1
 _AHEAD = 8  # slots
-_LINE = 64  # bytes that come from memory at once
 
 Floats = NDArray[np.float32]
 Slots = NDArray[np.intp]
@@ -193,7 +193,7 @@ def _ask_for(slot: int, within: Tables) -> None:
     """What is read first of a slot: by the time it is, it has come from memory, which takes long."""
     prefetch(within.facts[slot].ctypes.data)
     prefetch(within.fine[slot].ctypes.data)
-    prefetch(within.fine[slot, _LINE:].ctypes.data)
+    prefetch(within.fine[slot, LINE:].ctypes.data)
 
 
 @njit(cache=True)
@@ -217,7 +217,7 @@ def _looked_closer(near: _Near, look: Look, bar: np.float32, within: Tables) -> 
         count += np.float32(total) * (UNIT * np.float32(0.5)) + rest + _MIDDLE_NOISE * own[LENGTH] >= bar
     for place in range(count):
         if place + _AHEAD < count:
-            for line in range(WIDTH, 3 * WIDTH, _LINE):
+            for line in range(WIDTH, 3 * WIDTH, LINE):
                 prefetch(fine[slots[place + _AHEAD], line:].ctypes.data)
         slot = slots[place]
         own = facts[slot]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from models.bert_graph import BertShape
+from models.bert_state import BertShape
 from models.encoder_build import is_possible
 from models.engine import Engine
 from models.types import Claim, pack_vectors

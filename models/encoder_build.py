@@ -20,7 +20,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from models.bert_graph import BertShape, Precision, bert_graph
+from models.bert_graph import Precision, bert_graph
+from models.bert_state import BertShape
 from models.built_embedder import BuiltEmbedder, BuiltEncoder, EncoderCard, Pooling, read_card
 from models.built_folder import build_once, folder_checksum, is_intact
 from models.errors import ModelError
@@ -73,11 +74,15 @@ def built_embedder(
     if not is_possible(encoder):
         raise ModelError(f"the encoder {encoder} needs a processor with AVX-512 VNNI")
     folder = encoder_folder(source, cache_dir, encoder)
+
+    def build(parts: Path) -> None:
+        _Build(source, encoder, parts).write()
+        _drop_earlier(folder)
+
     if encoder != "numba-int8":
         onnx_library()  # that a package is missing is no property of the model, and not kept
     if not is_intact(folder):
-        build_once(folder, lambda parts: _Build(source, encoder, parts).write())
-        _drop_earlier(folder)
+        build_once(folder, build)
         gc.collect()  # the model that it was made of, in which there are cycles
         give_memory_back()
     card = read_card(folder)
@@ -127,9 +132,10 @@ def encoder_folder(source: EncoderSource, cache_dir: Path, encoder: BuiltEncoder
     # The name belongs to the key, since the prefix of the texts may go by it.
     key = hashlib.sha256(f"{source.name}\0{folder_checksum(source.folder)}".encode()).hexdigest()[:16]
     if encoder == "numba-int8":
-        return cache_dir / "encoders" / f"{slug}-{key}-int8-vnni-v{FORMAT_VERSION}"
-    kind = f"{_precision(encoder)}-v{FORMAT_VERSION}-ort{runtime_version()}"
-    return cache_dir / "encoders" / f"{slug}-{key}-{kind}"
+        kind, runtime = "int8-vnni", ""
+    else:
+        kind, runtime = _precision(encoder), f"-ort{runtime_version()}"
+    return cache_dir / "encoders" / f"{slug}-{key}-{kind}-v{FORMAT_VERSION}{runtime}"
 
 
 def _precision(encoder: BuiltEncoder) -> Precision:

@@ -54,7 +54,7 @@ def _fastest(name: str, folder: Path, wanted: EncoderChoice) -> RememberingEmbed
     source = _source(name, folder)
     if not is_encoder_at_hand(name, folder, wanted):
         check_folder(folder)  # what is no model at all is said once, and not of each encoder
-    for encoder in _possible():
+    for encoder in _candidates("auto"):
         try:
             return built_embedder(source, wanted.cache_dir, encoder, threads=wanted.threads)
         except (ModelError, OSError) as error:
@@ -62,8 +62,10 @@ def _fastest(name: str, folder: Path, wanted: EncoderChoice) -> RememberingEmbed
     return _torch_embedder(name, folder, wanted)
 
 
-def _possible() -> list[BuiltEncoder]:
-    """What this machine may run, the fastest first."""
+def _candidates(wanted: Literal["auto"] | BuiltEncoder) -> list[BuiltEncoder]:
+    """What is to be tried, in turn: with "auto" all that this machine may run, the fastest first."""
+    if wanted != "auto":
+        return [wanted]
     return [encoder for encoder in _FASTEST_FIRST if is_possible(encoder)]
 
 
@@ -83,8 +85,8 @@ def is_encoder_at_hand(name: str, folder: Path, wanted: EncoderChoice) -> bool:
     if wanted.encoder == "torch":
         return True
     try:
-        encoder = _possible()[0] if wanted.encoder == "auto" else wanted.encoder
-        return encoder_card(_source(name, folder), wanted.cache_dir, encoder) is not None
+        first = _candidates(wanted.encoder)[0]
+        return encoder_card(_source(name, folder), wanted.cache_dir, first) is not None
     except ModelError:
         return True  # there is nothing that could be built
 
@@ -94,7 +96,7 @@ def encoder_state(name: str, folder: Path, wanted: EncoderChoice) -> str:
     if wanted.encoder == "torch" or (wanted.encoder == "auto" and has_gpu()):
         return f"torch, {'GPU' if has_gpu() else 'CPU'}"
     must = wanted.encoder != "auto"
-    for encoder in _possible() if wanted.encoder == "auto" else [wanted.encoder]:
+    for encoder in _candidates(wanted.encoder):
         try:
             card = encoder_card(_source(name, folder), wanted.cache_dir, encoder)
         except ModelError as error:

@@ -112,17 +112,16 @@ def _seen(first: NDArray[np.uint8], least: Whole, within: tuple[Tables, Tiles], 
     """Of each tile. first: (claims, 132), about ZERO; least: (claims,)."""
     tables, tiles = within
     starts = range(0, used, TILE)
+    if len(first) >= _FEW and tiles.packed:
+        missing = -len(first) % SIEVE_ROWS  # claims that nothing is near enough for
+        rows = np.pad(first, ((0, missing), (0, 0)))
+        bars = np.pad(least, (0, missing), constant_values=np.iinfo(np.int32).max)
+        return [_sieved(rows, bars, tuple(tiles), number, used) for number in range(len(starts))]
     if len(first) < _FEW:
-        coarse = tables.coarse[:used]
-        few = (_products_of_few(first, coarse[start : start + TILE]) for start in starts)
-        return [_reaching(products, least, start, used) for products, start in zip(few, starts, strict=True)]
-    if not tiles.packed:
-        many = (whole_products(first, tiles.numbers[number]) for number in range(len(starts)))
-        return [_reaching(products, least, start, used) for products, start in zip(many, starts, strict=True)]
-    missing = -len(first) % SIEVE_ROWS  # claims that nothing is near enough for
-    rows = np.pad(first, ((0, missing), (0, 0)))
-    bars = np.pad(least, (0, missing), constant_values=np.iinfo(np.int32).max)
-    return [_sieved(rows, bars, tuple(tiles), number, used) for number in range(len(starts))]
+        parts = (_products_of_few(first, tables.coarse[start : min(start + TILE, used)]) for start in starts)
+    else:
+        parts = (whole_products(first, tiles.numbers[number]) for number in range(len(starts)))
+    return [_reaching(products, least, start, used) for products, start in zip(parts, starts, strict=True)]
 
 
 @njit(cache=True)

@@ -146,9 +146,7 @@ def _products(build: Any, kind: _Kind, rows: int, vectors: int, factors: Sequenc
     return _loop(build, steps, [ir.Constant(kind.summed, None)] * (rows * vectors), step)
 
 
-def _loop(
-    build: Any, steps: Any, start: Sequence[Any], step: Callable[[Any, list[Any]], list[Any]]
-) -> list[Any]:
+def _loop(build: Any, steps: Any, start: Sequence[Any], step: _Step) -> list[Any]:
     """Values after so many steps, at least one; step: what the values of step n become."""
     before = build.block
     body, after = build.append_basic_block("step"), build.append_basic_block("after")

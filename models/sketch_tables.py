@@ -4,13 +4,13 @@ The first look compares what the first 128 of 512 buckets hold. Three more of it
 two columns of a row, which are not folded, and for what noise may hide.
 """
 
-import math
 from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from models.cache_lines import aligned_zeros
 from models.folding import OWN, WIDTH, folded, folding
 from models.instructions import LANES, SIEVE_COLUMNS
 from models.means import Means, scale_of
@@ -57,7 +57,6 @@ _STEPS = FIRST_WIDTH // 4  # of a product of bytes
 TOGETHER = 128  # claims that look at once
 GAIN, LENGTH, LAST = 0, 3, 4  # facts of a slot; from the last on, the last numbers of its first look
 _FACTS = 8
-_LINE = 64  # bytes that come from memory at once
 
 Floats = NDArray[np.float32]
 Slots = NDArray[np.intp]
@@ -93,7 +92,7 @@ class Tiles(NamedTuple):
         count = -(-capacity // TILE)
         shape = (TILE // SIEVE_COLUMNS, _STEPS, SIEVE_COLUMNS, 4) if packed else (FIRST_WIDTH, TILE)
         return cls(
-            numbers=_zeros(count, math.prod(shape)).reshape(count, *shape),
+            numbers=aligned_zeros((count, *shape), np.int8),
             zeros=np.zeros((count, TILE), dtype=np.int32),
             room=np.zeros((TOGETHER, TILE + LANES), dtype=np.int32),
         )
@@ -110,20 +109,14 @@ def made_tables(dimensions: int, capacity: int) -> Tables:
     return Tables(
         targets=by.targets,
         signs=by.signs,
-        facts=_zeros(capacity, _FACTS * 4).view(np.float32),
+        # Read here and there: no slot shares a line of memory that it need not.
+        facts=aligned_zeros((capacity, _FACTS), np.float32),
         scale=np.zeros(capacity, dtype=np.float32),
         coarse=np.zeros((capacity, FIRST_WIDTH), dtype=np.int8),
-        fine=_zeros(capacity, 3 * WIDTH),
+        fine=aligned_zeros((capacity, 3 * WIDTH), np.int8),
         changed=np.zeros(capacity, dtype=np.bool_),
         changes=np.zeros(capacity, dtype=np.intp),
     )
-
-
-def _zeros(rows: int, length: int) -> NDArray[np.int8]:
-    """(rows, length). They are read here and there: no row shares a line of memory that it need not."""
-    room = np.zeros(rows * length + _LINE, dtype=np.int8)
-    start = -room.ctypes.data % _LINE
-    return room[start : start + rows * length].reshape(rows, length)
 
 
 @njit(cache=True)

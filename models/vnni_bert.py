@@ -15,6 +15,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from models.bert_state import LARGEST, LEAST_SCALE, ZERO
+from models.cache_lines import aligned_zeros
 from models.instructions import (
     LANES,
     as_bits,
@@ -29,26 +31,20 @@ from models.instructions import (
 __all__ = [
     "COLUMNS",
     "HEAD_COLUMNS",
-    "LARGEST",
     "SPARE_ROWS",
-    "ZERO",
     "Room",
     "Weights",
-    "aligned",
     "encode",
     "largest_short",
 ]
 
 COLUMNS = 64  # that a tile of whole numbers computes: what all widths are multiples of
 HEAD_COLUMNS = 32  # that a tile of values computes: what the width of a head is a multiple of
-LARGEST = 127  # of a symmetric 8-bit number
-ZERO = 128  # what stands for 0 where numbers are unsigned
 SPARE_ROWS = 8  # behind the last one: tiles have several rows
 
 _ROWS = 4  # of a tile of whole numbers, and of values
 _SCORE_ROWS = 8  # of a tile of scores
 _BLOCK = 64  # tokens that go through the products of a layer together
-_LINE = 64  # bytes of the processor's cache
 _FLOAT, _SHORT = 4, 2  # bytes
 _STEP = 4 * COLUMNS  # bytes of one step of a tile
 
@@ -58,7 +54,7 @@ _f = np.float32
 _ONE, _HALF = _f(1.0), _f(0.5)
 _ROUND = _f(ZERO + 0.5)  # added before a number is cut off: rounds it, and takes its sign
 _SHORT_ROUND, _SHORT_ZERO = _f(32768.5), np.int32(32768)
-_LEAST = _f(1e-9)  # a token of zeros must not divide by zero
+_LEAST = _f(LEAST_SCALE)
 _MOST = _f(LARGEST)
 _SIZE = np.int32(0x7FFFFFFF)  # the bits of a number but its sign
 # x * Phi(x) as x * (1/2 + c * P(c * c)), c being x cut off at 4: within 0.0002, the least for 7 coefficients.
@@ -130,18 +126,18 @@ class Room(NamedTuple):
         t, b = tokens + SPARE_ROWS, _BLOCK + SPARE_ROWS
         k = -(-longest // LANES) * LANES
         return cls(
-            tokens=aligned((t, d), np.float32),
-            bytes=aligned((t, d), np.uint8),
-            scales=aligned((t,), np.float32),
-            mixed=aligned((t, 3 * d), np.float32),
-            attended=aligned((t, d), np.float32),
-            sums=aligned((b * max(3 * d, w),), np.int32),
-            activated=aligned((w,), np.float32),
-            wide_bytes=aligned((b, w), np.uint8),
-            shorts=aligned((b, d), np.int16),
-            turned=aligned((d // heads * k,), np.float32),
-            scores=aligned(((k + SPARE_ROWS) * k,), np.float32),
-            inverses=aligned((LANES,), np.float32),
+            tokens=aligned_zeros((t, d), np.float32),
+            bytes=aligned_zeros((t, d), np.uint8),
+            scales=aligned_zeros((t,), np.float32),
+            mixed=aligned_zeros((t, 3 * d), np.float32),
+            attended=aligned_zeros((t, d), np.float32),
+            sums=aligned_zeros((b * max(3 * d, w),), np.int32),
+            activated=aligned_zeros((w,), np.float32),
+            wide_bytes=aligned_zeros((b, w), np.uint8),
+            shorts=aligned_zeros((b, d), np.int16),
+            turned=aligned_zeros((d // heads * k,), np.float32),
+            scores=aligned_zeros(((k + SPARE_ROWS) * k,), np.float32),
+            inverses=aligned_zeros((LANES,), np.float32),
         )
 
 
@@ -160,14 +156,6 @@ class _Columns(NamedTuple):
     zeros: _Wholes
     scales: _Floats
     bias: _Floats
-
-
-def aligned(shape: tuple[int, ...], kind: type[np.generic]) -> NDArray[Any]:
-    """An array that begins where a line of the processor's cache does; zeros."""
-    size = math.prod(shape) * np.dtype(kind).itemsize
-    raw = np.zeros(size + _LINE, np.uint8)
-    start = -raw.ctypes.data % _LINE
-    return raw[start : start + size].view(kind).reshape(shape)
 
 
 def largest_short(columns: int) -> int:

@@ -2,37 +2,36 @@
 
 import itertools
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.bert_graph import BertShape, is_late, value_bias
-from models.errors import ModelError
-from models.vnni_bert import (
-    COLUMNS,
-    HEAD_COLUMNS,
+from models.bert_state import (
     LARGEST,
     ZERO,
-    Room,
-    Weights,
-    aligned,
-    encode,
-    largest_short,
+    BertShape,
+    State,
+    is_late,
+    place_table,
+    rounded_columns,
+    value_bias,
+    word_table,
 )
+from models.cache_lines import aligned_zeros
+from models.errors import ModelError
+from models.vnni_bert import COLUMNS, HEAD_COLUMNS, Room, Weights, encode, largest_short
 
 __all__ = ["VnniNetwork", "write_vnni_network"]
 
 _WEIGHTS, _WORDS, _PLACES = "weights.npz", "words.npy", "places.npy"
 _HEADS = "heads"
 _MIXED = ("query", "key", "value")
-_LEAST_SCALE = 1e-9  # a column of zeros must not divide by zero
 _BYTES, _SHORTS = 4, 2  # numbers in one step of a column
 
 _Floats = NDArray[np.float32]
-_State = Mapping[str, _Floats]
 
 
 class VnniNetwork:
@@ -80,22 +79,20 @@ class VnniNetwork:
         return room
 
 
-def write_vnni_network(folder: Path, state: _State, shape: BertShape) -> None:
-    """state: see `models.bert_graph.bert_graph`.  Raises ModelError for what the loops are not made for."""
+def write_vnni_network(folder: Path, state: State, shape: BertShape) -> None:
+    """Fill the folder.  Raises ModelError for what the loops are not made for."""
     d = state["embeddings.word_embeddings.weight"].shape[1]
     w = state["encoder.layer.0.intermediate.dense.weight"].shape[0]
     if d % COLUMNS or w % COLUMNS or (d // shape.heads) % HEAD_COLUMNS:
         raise ModelError(f"{d} columns, {w} activated, {shape.heads} heads: they do not fill the tiles")
-    table = state["embeddings.position_embeddings.weight"][shape.first_position :]
-    np.save(folder / _PLACES, table + state["embeddings.token_type_embeddings.weight"][0])
-    # Half precision rounds a weight by a two-thousandth, and halves what most of the model's bytes are.
-    np.save(folder / _WORDS, state["embeddings.word_embeddings.weight"].astype(np.float16))
+    np.save(folder / _PLACES, place_table(state, shape))
+    np.save(folder / _WORDS, word_table(state))
     arrays: dict[str, Any] = {**_Packer(state, shape).arrays(), _HEADS: np.array(shape.heads)}
     np.savez(folder / _WEIGHTS, **arrays)
 
 
 class _Packer:
-    def __init__(self, state: _State, shape: BertShape) -> None:
+    def __init__(self, state: State, shape: BertShape) -> None:
         self._state = state
         self._shape = shape
         self._width = state["embeddings.word_embeddings.weight"].shape[1]
@@ -104,7 +101,7 @@ class _Packer:
         """The fields of `Weights`."""
         most = largest_short(self._width)
         late = [layer for layer in range(self._shape.layers) if is_late(layer, self._shape.layers)]
-        values = [_rounded(self._of(layer, "attention.self.value.weight"), most) for layer in late]
+        values = [rounded_columns(self._of(layer, "attention.self.value.weight"), most) for layer in late]
         packed = [_packed(numbers.astype(np.int16), _SHORTS) for numbers, _ in values]
         norm = "embeddings.LayerNorm."
         return {
@@ -160,7 +157,7 @@ class _Packer:
     def _product(
         self, field: str, weight: Callable[[int], _Floats], bias: Callable[[int], _Floats]
     ) -> dict[str, NDArray[Any]]:
-        rounded = [_rounded(weight(layer), LARGEST) for layer in range(self._shape.layers)]
+        rounded = [rounded_columns(weight(layer), LARGEST) for layer in range(self._shape.layers)]
         return {
             field: np.stack([_packed(numbers.astype(np.int8), _BYTES) for numbers, _ in rounded]),
             f"{field}_zeros": np.stack([ZERO * numbers.sum(axis=0) for numbers, _ in rounded]).astype(
@@ -171,16 +168,6 @@ class _Packer:
         }
 
 
-def _rounded(weight: _Floats, largest: int) -> tuple[NDArray[np.int64], _Floats]:
-    """The transposed weight, (k, n), as whole numbers, and what its columns are multiplied by: (n,).
-
-    The token's scale is the largest of its numbers, and not a step of them: hence the second division.
-    """
-    columns = weight.T
-    scales = np.maximum(np.abs(columns).max(axis=0), _LEAST_SCALE) / largest
-    return np.rint(columns / scales).astype(np.int64), (scales / largest).astype(np.float32)
-
-
 def _packed(numbers: NDArray[Any], a_step: int) -> NDArray[Any]:
     """(k, n) as tiles read it, flat: a_step numbers of each of COLUMNS columns, then their next ones."""
     k, n = numbers.shape
@@ -188,6 +175,6 @@ def _packed(numbers: NDArray[Any], a_step: int) -> NDArray[Any]:
 
 
 def _placed(array: NDArray[Any]) -> NDArray[Any]:
-    found = aligned(array.shape, array.dtype.type)
+    found = aligned_zeros(array.shape, array.dtype.type)
     found[...] = array
     return found

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from models import vnni_bert
+from models.bert_state import ZERO
+from models.cache_lines import aligned_zeros
 from models.instructions import can_multiply_bytes
-from models.vnni_bert import ZERO, aligned, largest_short
+from models.vnni_bert import largest_short
 
 pytestmark = pytest.mark.skipif(not can_multiply_bytes(), reason="the processor has no AVX-512 VNNI")
 
@@ -15,14 +17,14 @@ pytestmark = pytest.mark.skipif(not can_multiply_bytes(), reason="the processor 
 def test_products_of_bytes_are_exact_up_to_the_largest() -> None:
     rng = np.random.default_rng(1)
     rows, depth, columns = 7, 256, 128
-    left = aligned((rows + 8, depth), np.uint8)
+    left = aligned_zeros((rows + 8, depth), np.uint8)
     left[:rows] = rng.integers(0, 256, (rows, depth))
     left[0] = 255
     right = rng.integers(-127, 128, (depth, columns)).astype(np.int8)
     right[:, 0] = 127
-    packed = aligned((right.size,), np.int8)
+    packed = aligned_zeros((right.size,), np.int8)
     packed[:] = right.reshape(depth // 4, 4, columns // 64, 64).transpose(2, 0, 3, 1).ravel()
-    sums = aligned(((rows + 8) * columns,), np.int32)
+    sums = aligned_zeros(((rows + 8) * columns,), np.int32)
     vnni_bert._multiply(left, packed, sums, rows)
     expected = left[:rows].astype(np.int64) @ right.astype(np.int64)
     assert np.array_equal(sums[: rows * columns].reshape(rows, columns), expected)
@@ -54,12 +56,12 @@ def test_attention_is_softmax_however_long_the_text() -> None:
         room = vnni_bert.Room(
             **{
                 **dict.fromkeys(vnni_bert.Room._fields, np.empty(0, np.float32)),
-                "tokens": aligned((length + 8, d), np.float32),
-                "mixed": aligned((length + 8, 3 * d), np.float32),
-                "attended": aligned((length + 8, d), np.float32),
-                "turned": aligned((32 * (length + 16),), np.float32),
-                "scores": aligned(((length + 24) * (length + 24),), np.float32),
-                "inverses": aligned((16,), np.float32),
+                "tokens": aligned_zeros((length + 8, d), np.float32),
+                "mixed": aligned_zeros((length + 8, 3 * d), np.float32),
+                "attended": aligned_zeros((length + 8, d), np.float32),
+                "turned": aligned_zeros((32 * (length + 16),), np.float32),
+                "scores": aligned_zeros(((length + 24) * (length + 24),), np.float32),
+                "inverses": aligned_zeros((16,), np.float32),
                 "bytes": np.empty((0, 0), np.uint8),
                 "wide_bytes": np.empty((0, 0), np.uint8),
                 "sums": np.empty(0, np.int32),
